@@ -1,0 +1,64 @@
+import { coreFaults } from './fault.ts'
+
+/** @default 1 MiB, enough for every body that is not a bulk of rows or a file. */
+export const defaultBodyLimit = 1024 * 1024
+
+/**
+ * Reads a request's body as text, counting the bytes that really arrive: `Content-Length` is a claim.
+ *
+ * @param limit In bytes.
+ * @throws {Fault} `too_large` (413) past the limit, `bad_json` (400) if it is not UTF-8.
+ */
+export async function readText(request: Request, limit = defaultBodyLimit): Promise<string> {
+  if (Number(request.headers.get('content-length')) > limit) throw coreFaults.too_large()
+  if (!request.body) return ''
+  const chunks: Uint8Array[] = []
+  let size = 0
+  const reader = request.body.getReader()
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) break
+    size += value.byteLength
+    if (size > limit) {
+      await reader.cancel()
+      throw coreFaults.too_large()
+    }
+    chunks.push(value)
+  }
+  const bytes = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, at)
+    at += chunk.byteLength
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)
+  } catch (cause) {
+    throw coreFaults.bad_json({ message: 'Request body is not valid UTF-8', cause })
+  }
+}
+
+/**
+ * Reads a JSON body.
+ *
+ * @throws {Fault} `unsupported_content` (415) unless the content type is JSON or absent, `bad_json` (400), and what
+ * `readText` throws.
+ */
+export async function readJson(request: Request, limit = defaultBodyLimit): Promise<unknown> {
+  const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
+  if (type && type !== 'application/json' && !/^application\/[\w.-]+\+json$/.test(type))
+    throw coreFaults.unsupported_content()
+  return parseJson(await readText(request, limit))
+}
+
+/** @throws {Fault} `bad_json` (400). */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw coreFaults.bad_json({ cause })
+  }
+}
+
+/** Whether a text can be stored and come back the same: no NUL, no lone surrogate. */
+export const isStorable = (text: string): boolean => !text.includes('\0') && text.isWellFormed()

@@ -1,0 +1,82 @@
+import type { Queryable, Statement } from './database.ts'
+import { coreFaults, type Fault } from './fault.ts'
+
+/** A budget: at most `max` events in each window of `seconds`. */
+export interface Limit {
+  max: number
+  seconds: number
+}
+
+/**
+ * The statement that spends one event of a budget and tells how many are spent: one row, `{ spent }`. It goes
+ * into the batch of the work that it guards, so that parallel calls never exceed the budget and a batch that
+ * fails spends nothing.
+ *
+ * @param key What the budget belongs to; by `limitKey`, never by a value that the client can rotate.
+ * @param now Unix time in milliseconds.
+ */
+export function spend(db: Queryable, key: string, limit: Limit, now: number): Statement {
+  const window = Math.floor(now / 1000 / limit.seconds)
+  return db
+    .prepare(
+      `INSERT INTO leanto_core_limits (key, period, spent, expires_at) VALUES (?1, ?2, 1, ?3)
+       ON CONFLICT (key) DO UPDATE SET
+         spent = CASE WHEN period = excluded.period THEN spent + 1 ELSE 1 END,
+         period = excluded.period, expires_at = excluded.expires_at
+       RETURNING spent`,
+    )
+    .bind(key, window, (window + 1) * limit.seconds)
+}
+
+/** Gives one event back: the attempt turned out to be honest. */
+export const refund = (db: Queryable, key: string): Statement =>
+  db
+    .prepare('UPDATE leanto_core_limits SET spent = spent - 1 WHERE key = ? AND spent > 0')
+    .bind(key)
+
+/** Deletes budgets whose window has passed. For cron. */
+export const purgeLimits = (db: Queryable, now: number): Statement =>
+  db.prepare('DELETE FROM leanto_core_limits WHERE expires_at <= ?').bind(Math.floor(now / 1000))
+
+/** @returns The fault if a spent budget was exceeded, with `retry-after` in seconds. */
+export function exceeded(spent: unknown, limit: Limit, now: number): Fault | undefined {
+  if (typeof spent === 'number' && spent <= limit.max) return undefined
+  const wait = limit.seconds - (Math.floor(now / 1000) % limit.seconds)
+  return coreFaults.rate_limited({ headers: { 'retry-after': String(wait) } })
+}
+
+/**
+ * The network that a request came from, as a budget's key: `CF-Connecting-IP`, which Cloudflare sets and a client
+ * cannot. IPv6 counts by its /64, which one customer owns whole; v4-mapped addresses count as IPv4.
+ *
+ * @returns `null` if there is no such header, as in a service binding's call.
+ */
+export function networkOf(request: Request): string | null {
+  const address = request.headers.get('cf-connecting-ip')?.trim().toLowerCase()
+  if (!address) return null
+  if (!address.includes(':')) return address
+  const mapped = address.match(/^(?:0{0,4}:){2,5}ffff:(\d+\.\d+\.\d+\.\d+)$/)
+  if (mapped) return mapped[1] as string
+  const groups = expandIpv6(address)
+  if (!groups) return address
+  const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff
+  if (isMapped) {
+    const [high, low] = groups.slice(6) as [number, number]
+    return [high >> 8, high & 255, low >> 8, low & 255].join('.')
+  }
+  return `${groups
+    .slice(0, 4)
+    .map((group) => group.toString(16))
+    .join(':')}::/64`
+}
+
+function expandIpv6(address: string): number[] | null {
+  const [head = '', tail, more] = address.split('%')[0]?.split('::') ?? []
+  if (more !== undefined) return null
+  const left = head === '' ? [] : head.split(':')
+  const right = tail === undefined || tail === '' ? [] : tail.split(':')
+  const gap = tail === undefined ? 0 : 8 - left.length - right.length
+  const groups = [...left, ...Array<string>(Math.max(gap, 0)).fill('0'), ...right]
+  if (groups.length !== 8 || groups.some((group) => !/^[0-9a-f]{1,4}$/.test(group))) return null
+  return groups.map((group) => Number.parseInt(group, 16))
+}

@@ -57,7 +57,9 @@ export function bind<Env>(options: BindOptions<Env>): Base<Env> {
     const request = source.req?.raw
     const local = request !== undefined && isLoopback(new URL(request.url).hostname)
     const secret = checkSecret(options.secret(env, source), local)
-    const sessions = openSessions(() => options.db(env, source), request)
+    let database: Database | undefined
+    const open = () => (database ??= options.db(env, source))
+    const sessions = openSessions(open, request)
     return Object.freeze({
       env,
       get db() {
@@ -68,6 +70,9 @@ export function bind<Env>(options: BindOptions<Env>): Base<Env> {
       },
       get kv() {
         return options.kv(env, source)
+      },
+      get database() {
+        return open()
       },
       local,
       // Not enumerable in effect: a scope that is logged or serialised shows no secret.

@@ -9,6 +9,8 @@ export interface FaultSpec {
 export interface FaultOptions {
   /** Replaces the table's message where the place knows more. */
   message?: string
+  /** Replaces the table's status, where the protocol makes it depend on who asks. */
+  status?: number
   /** Safe to show to the client. */
   details?: unknown
   /** What the client can do about it. */
@@ -34,7 +36,7 @@ export class Fault extends Error {
   constructor(code: string, spec: FaultSpec, options: FaultOptions = {}) {
     super(options.message ?? spec.message, { cause: options.cause })
     this.code = code
-    this.status = spec.status
+    this.status = options.status ?? spec.status
     this.details = options.details
     this.hint = options.hint
     this.headers = options.headers ?? {}

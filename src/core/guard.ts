@@ -21,7 +21,7 @@ export function guards<Env>(base: Base<Env>, identity: Identity): Guards {
     (admits: (principal: Principal) => boolean): MiddlewareHandler<Principled> =>
     async (c, next) => {
       try {
-        const principal = await identity.identify(base.scope(c as unknown as Context), c.req.raw)
+        const principal = await identity.principal(base.scope(c as unknown as Context), c.req.raw)
         if (!admits(principal)) throw coreFaults.unauthenticated()
         c.set('principal', principal)
       } catch (error) {

@@ -69,7 +69,7 @@ export function identity(verify: (scope: Scope, token: string) => Promise<Princi
     return (await equal(key, keys.publishable)) ? guest : null
   }
   return {
-    async identify(scope, request) {
+    async principal(scope, request) {
       const apiKey = request.headers.get('apikey')
       const token = bearerToken(request)
       const keyed = apiKey === null ? guest : await byKey(scope, apiKey)

@@ -16,7 +16,7 @@ export interface Principal {
 /** Says who sent a request. */
 export interface Identity {
   /** @throws {Fault} 401 if what the request shows is not valid. A request that shows nothing is a guest. */
-  identify(scope: Scope, request: Request): Promise<Principal>
+  principal(scope: Scope, request: Request): Promise<Principal>
 }
 
 /** A mail that is ready to leave. */

@@ -19,9 +19,9 @@ export interface RouteEntry {
 export interface RouteOptions<Env> {
   base: Base<Env>
   /** Renders a Fault in the module's protocol. */
-  render: (fault: Fault) => Response
+  render: (fault: Fault, request: Request) => Response
   /** What a bug looks like in the module's protocol: no word about its cause. Status 500. */
-  bug: () => Response
+  bug: (request: Request) => Response
 }
 
 /**
@@ -54,7 +54,7 @@ async function answer<Env>(
     scope = options.base.scope(c)
     response = await handler(scope, c)
   } catch (error) {
-    response = failure(options, error)
+    response = failure(options, error, c.req.raw)
   }
   const { headers } = response
   if (!headers.has('cache-control')) headers.set('cache-control', 'no-store')
@@ -64,14 +64,14 @@ async function answer<Env>(
   return response
 }
 
-function failure<Env>(options: RouteOptions<Env>, error: unknown): Response {
+function failure<Env>(options: RouteOptions<Env>, error: unknown, request: Request): Response {
   if (error instanceof Fault) {
     if (error.status >= 500)
       console.error(`leanto: ${error.code}: ${error.message}`, error.cause ?? '')
-    return options.render(error)
+    return options.render(error, request)
   }
   console.error('leanto: unexpected error', error)
-  return options.bug()
+  return options.bug(request)
 }
 
 function describe(scope: Scope, request: Request, headers: Headers, started: number) {
@@ -102,7 +102,7 @@ function allowOrigin<Env>(base: Base<Env>, request: Request, headers: Headers): 
   }
   headers.set(
     'access-control-expose-headers',
-    `content-range, content-location, location, preference-applied, retry-after, ${bookmarkHeader}`,
+    `content-range, content-location, location, preference-applied, retry-after, x-supabase-api-version, ${bookmarkHeader}`,
   )
   return true
 }

@@ -9,6 +9,11 @@ export interface Scope<Env = unknown> {
   /** The nearest copy that is as new as the bookmark that came with the request. For plain reads. */
   readonly replica: Queryable
   readonly kv: KeyValue
+  /**
+   * The binding behind `db`, as an identity only: a cache in the isolate's memory is a `WeakMap` keyed by it, so that two
+   * tenants' databases never share an entry. Query through `db` and `replica`.
+   */
+  readonly database: object
   /** Whether this came to a loopback host name: development. */
   readonly local: boolean
   /** The checked `secret` of `bind`. Derive keys from it (`secret.ts`); never use or log it as it is. */

@@ -1,0 +1,55 @@
+import { type SQL, sql } from 'drizzle-orm'
+import { allows, every, guard, type View } from './compile.ts'
+import type { Field } from './expose.ts'
+
+/** The policies that a new row must pass, in one condition. */
+export const policyOf = (
+  { resource, who }: View,
+  operations: readonly ('select' | 'insert' | 'update')[],
+): SQL => every(operations.map((operation) => allows(resource.policies[operation], who)))
+
+export const isTrue = (condition: SQL): boolean => condition === every([])
+
+/**
+ * Asks a policy of a row that is not there yet. The row is put together in a subquery under the table's own name, so
+ * that the policy reads it as it reads any row. It is asked before a constraint is: otherwise "already exists" would
+ * tell about rows that the caller may not see.
+ *
+ * @param valueFor The row's value of each column that is not generated.
+ */
+export function candidate({ resource }: View, policy: SQL, valueFor: (field: Field) => SQL): SQL {
+  const fields = [...resource.fields.values()]
+  const plain = fields
+    .filter((field) => !field.generated)
+    .map((field) => sql`${valueFor(field)} as ${sql.identifier(field.name)}`)
+  const row = sql`(select ${sql.join(plain, sql`, `)}) as ${resource.table}`
+  const generated = fields
+    .filter((field) => field.generated)
+    .map((field) => sql`(${generatedSql(field)}) as ${sql.identifier(field.name)}`)
+  if (generated.length === 0) return sql`(select ${policy} from ${row})`
+  const whole = sql`(select *, ${sql.join(generated, sql`, `)} from ${row}) as ${resource.table}`
+  return sql`(select ${policy} from ${whole})`
+}
+
+function generatedSql({ column }: Field): SQL {
+  const as: unknown = column.generated?.as
+  return (typeof as === 'function' ? as() : as) as SQL
+}
+
+/**
+ * The assignments of an update, the first of which carries the guard: SQLite evaluates it for each row that it is about
+ * to change, and what it raises undoes the whole statement.
+ */
+export function guardedSet(
+  assignments: readonly (readonly [field: Field, value: SQL])[],
+  condition: SQL,
+): SQL {
+  const set = assignments.map(([field, value], i) => {
+    const guarded =
+      i === 0 && !isTrue(condition)
+        ? sql`case when ${guard(condition, '42501')} then ${value} end`
+        : value
+    return sql`${sql.identifier(field.name)} = ${guarded}`
+  })
+  return sql.join(set, sql`, `)
+}

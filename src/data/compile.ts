@@ -1,0 +1,194 @@
+import { type SQL, type SQLWrapper, sql } from 'drizzle-orm'
+import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
+import type { Queryable, Statement } from '../core/database.ts'
+import type { Principal } from '../core/ports.ts'
+import type { Field, Policy, Resource } from './expose.ts'
+import { dataFaults } from './faults.ts'
+import { glob, like } from './pattern.ts'
+import type { Filter, Ordered } from './query.ts'
+import type { Stored, WireType } from './wire.ts'
+
+/** A table, and who looks at it: what every verb here works on. */
+export interface View {
+  readonly resource: Resource
+  readonly who: Principal
+}
+
+/** What the caller may name. A hidden column is, for everyone but `service`, a column that does not exist. */
+export function fieldOf({ resource, who }: View, name: string): Field | undefined {
+  const field = resource.fields.get(name)
+  return field?.hidden && who.role !== 'service' ? undefined : field
+}
+
+export const visibleFields = (view: View): Field[] =>
+  [...view.resource.fields.values()].filter((field) => fieldOf(view, field.name))
+
+/** @throws {Fault} 42703, the same for a column that is hidden as for one that never was. */
+export function needField(view: View, name: string): Field {
+  const field = fieldOf(view, name)
+  if (field) return field
+  throw dataFaults['42703']({
+    message: `column ${view.resource.name}.${name.slice(0, 100)} does not exist`,
+  })
+}
+
+const yes = sql.raw('1')
+const no = sql.raw('0')
+
+/** A policy's condition for this caller. `service` passes all. */
+export function allows(policy: Policy | undefined, who: Principal): SQL {
+  if (who.role === 'service') return yes
+  const condition = policy?.(who)
+  if (condition === true) return yes
+  return condition === undefined || condition === false ? no : condition
+}
+
+/** @throws {Fault} 42501 if the operation has no policy: it is not there for anyone but `service`. */
+export function mustAllow(
+  { resource, who }: View,
+  operation: 'select' | 'insert' | 'update' | 'delete',
+) {
+  if (who.role === 'service' || resource.policies[operation]) return
+  throw denied(who, `permission denied for table ${resource.name}`)
+}
+
+/** 42501 is 401 for a guest, who may sign in, and 403 for the rest: as PostgREST has it. */
+export const denied = (who: Principal, message: string) =>
+  dataFaults['42501']({
+    message,
+    ...(who.role === 'anon' ? { status: 401, headers: { 'www-authenticate': 'Bearer' } } : {}),
+  })
+
+/** All conditions; the trivial ones fall away, so that SQLite's planner and its depth limit see only real ones. */
+export function every(conditions: readonly SQL[]): SQL {
+  const real = conditions.filter((condition) => condition !== yes)
+  if (real.includes(no)) return no
+  if (real.length === 0) return yes
+  return sql.join(
+    real.map((condition) => sql`(${condition})`),
+    sql` and `,
+  )
+}
+
+export const filterSql = (view: View, filters: readonly Filter[]): SQL =>
+  every(filters.map((filter) => oneFilter(view, filter)))
+
+function oneFilter(view: View, filter: Filter): SQL {
+  if (filter.kind === 'test') {
+    const test = testSql(needField(view, filter.column), filter.operator, filter.value)
+    return filter.negated ? sql`not (${test})` : test
+  }
+  const parts = filter.filters.map((part) => sql`(${oneFilter(view, part)})`)
+  const joined = sql.join(parts, filter.kind === 'or' ? sql` or ` : sql` and `)
+  return filter.negated ? sql`not (${joined})` : joined
+}
+
+const comparisons = new Map([
+  ['eq', '='],
+  ['neq', '<>'],
+  ['gt', '>'],
+  ['gte', '>='],
+  ['lt', '<'],
+  ['lte', '<='],
+  ['isdistinct', 'is not'],
+])
+const equality = new Set(['eq', 'neq', 'isdistinct'])
+
+function testSql(field: Field, operator: string, value: string | readonly string[]): SQL {
+  const { type } = field
+  if (typeof value !== 'string') return inSql(field, value)
+  if (operator === 'is') return isSql(field, value)
+  if (operator === 'like' || operator === 'ilike') {
+    if (!type.textual) throw noOperator(type, operator === 'like' ? '~~' : '~~*')
+    return operator === 'like'
+      ? glob(sql`${field.column}`, value)
+      : like(sql`${field.column}`, value)
+  }
+  const sign = comparisons.get(operator) as string
+  if (!type.ordered && !equality.has(operator)) throw noOperator(type, sign)
+  return sql`${comparable(type, field.column)} ${sql.raw(sign)} ${comparable(type, sql`${type.parse(value)}`)}`
+}
+
+const comparable = (type: WireType, value: SQLWrapper): SQL =>
+  type.comparable ? type.comparable(sql`${value}`) : sql`${value}`
+
+/** The values travel as one JSON parameter: D1 binds at most 100. SQLite uses the column's index all the same. */
+function inSql(field: Field, values: readonly string[]): SQL {
+  const { type } = field
+  const stored = values.map((value) => type.parse(value))
+  if (type.blob || type.comparable)
+    return stored.length === 0
+      ? no
+      : sql.join(
+          stored.map(
+            (value) => sql`${comparable(type, field.column)} = ${comparable(type, sql`${value}`)}`,
+          ),
+          sql` or `,
+        )
+  return sql`${field.column} in (select value from json_each(${JSON.stringify(stored)}))`
+}
+
+const isWords = new Map([
+  ['null', 'is null'],
+  ['not_null', 'is not null'],
+  ['true', 'is 1'],
+  ['false', 'is 0'],
+  ['unknown', 'is null'],
+])
+
+function isSql({ column, type }: Field, value: string): SQL {
+  const word = value.toLowerCase()
+  const test = isWords.get(word)
+  if (!test)
+    throw dataFaults.PGRST100({
+      message: `"failed to parse filter (is.${value.slice(0, 100)})" (line 1, column 4)`,
+      details: `unexpected "${value.slice(0, 1)}" expecting isVal: (null, not_null, true, false, unknown)`,
+    })
+  if (type.name !== 'boolean' && !word.endsWith('null'))
+    throw dataFaults['22P02']({
+      message: `argument of IS ${word.toUpperCase()} must be type boolean, not type ${type.name}`,
+    })
+  return sql`${column} ${sql.raw(test)}`
+}
+
+const noOperator = (type: WireType, sign: string) =>
+  dataFaults['42883']({
+    message: `operator does not exist: ${type.name} ${sign} unknown`,
+    hint: 'No operator matches the given name and argument types.',
+  })
+
+/** `ORDER BY`, or nothing. Nulls are placed as Postgres places them; only where there can be any, so that an index serves. */
+export function orderSql(view: View, order: readonly Ordered[]): SQL {
+  if (order.length === 0) return sql.empty()
+  const terms = order.map(({ column, descending, nulls }) => {
+    const field = needField(view, column)
+    const direction = sql.raw(descending ? ' desc' : ' asc')
+    return sql`${field.column}${direction}${sql.raw(field.column.notNull ? '' : ` nulls ${nulls}`)}`
+  })
+  return sql` order by ${sql.join(terms, sql`, `)}`
+}
+
+/**
+ * A value that makes the statement, and the batch that it is in, fail with a code unless the condition holds.
+ * `json_extract` with a bad path is SQLite's way to raise an error whose text we choose; `dbFault` reads it.
+ */
+export const guard = (condition: SQL, code: string, detail: SQL = sql`''`): SQL =>
+  sql`case when ${condition} then 1 else json_extract('{}', ${sql.raw(`'leanto:${code}:'`)} || ${detail}) end`
+
+const dialect = new SQLiteSyncDialect()
+
+/** D1 takes 100; the local simulation takes more, so it is checked here. */
+const maxParameters = 100
+
+/** @throws {Fault} 54000 past D1's limit of bound parameters. */
+export function prepare(db: Queryable, query: SQL): Statement {
+  const { sql: text, params } = dialect.sqlToQuery(query)
+  if (params.length > maxParameters)
+    throw dataFaults['54000']({
+      status: 400,
+      message: `the request holds ${params.length} values, of which ${maxParameters} fit into one statement`,
+      hint: 'Many values of one column fit into one in.(…).',
+    })
+  const statement = db.prepare(text)
+  return params.length > 0 ? statement.bind(...(params as Stored[])) : statement
+}

@@ -1,0 +1,171 @@
+import { getTableColumns, type InferSelectModel, type SQL } from 'drizzle-orm'
+import { getTableConfig, type SQLiteColumn, type SQLiteTable } from 'drizzle-orm/sqlite-core'
+import type { Principal } from '../core/ports.ts'
+import { type WireType, wireType } from './wire.ts'
+
+/**
+ * Who may touch which rows: a condition that becomes part of the statement itself, or `true` for every row and `false`
+ * or `undefined` for none. It sees guests too; their `who.id` is NULL in SQL and so equals nothing.
+ */
+export type Policy = (who: Principal) => SQL | boolean | undefined
+
+type Keys<Table extends SQLiteTable> = keyof InferSelectModel<Table> & string
+type DataOf<Table extends SQLiteTable, Key> = Key extends keyof InferSelectModel<Table>
+  ? InferSelectModel<Table>[Key]
+  : unknown
+
+/** Closed by default: an operation without a policy is permitted to nobody but `service`. */
+export interface Policies<
+  Table extends SQLiteTable = SQLiteTable,
+  Hidden extends string = string,
+  ReadOnly extends string = string,
+  Defaults extends string = string,
+> {
+  /** The rows that may be read. As in Postgres, it also bounds which rows update and delete can reach, and what a write may return. */
+  select?: Policy
+  /** Checked against the new row. */
+  insert?: Policy
+  /** Checked against the old row and the new row. */
+  update?: Policy
+  /** Checked against the row. */
+  delete?: Policy
+  /** Values for columns that an insert leaves out, from who asks: `{ ownerId: (who) => who.id }`. Keys as in drizzle. */
+  defaults?: { [Key in Defaults]: (who: Principal) => DataOf<Table, Key> }
+  /** Columns (keys as in drizzle) that do not exist for clients: not in select, filter, order, body or error. `service` sees them. */
+  hidden?: readonly Hidden[]
+  /** Columns (keys as in drizzle) that clients may read but not write. `service` may. */
+  readOnly?: readonly ReadOnly[]
+  /** The most rows that one read answers. @default 1000 */
+  maxRows?: number
+}
+
+/** A table with its policies. Made by `expose`. */
+export interface Exposed<
+  // biome-ignore lint/suspicious/noExplicitAny: any table; its columns come in where it is named.
+  Table extends SQLiteTable = any,
+  // biome-ignore lint/suspicious/noExplicitAny: bivariant on purpose, so that every exposed table fits into one list.
+  Hidden extends string = any,
+  // biome-ignore lint/suspicious/noExplicitAny: as above.
+  ReadOnly extends string = any,
+  // biome-ignore lint/suspicious/noExplicitAny: as above.
+  Defaults extends string = any,
+> {
+  readonly table: Table
+  readonly policies: Policies<Table, Hidden, ReadOnly, Defaults>
+}
+
+/**
+ * Opens one of the host's drizzle tables to clients, by policies.
+ *
+ * @throws {TypeError} if a policy is no function, or an option names a column that the table lacks.
+ */
+export function expose<
+  Table extends SQLiteTable,
+  const Hidden extends Keys<Table> = never,
+  const ReadOnly extends Keys<Table> = never,
+  const Defaults extends Keys<Table> = never,
+>(
+  table: Table,
+  policies: Policies<Table, Hidden, ReadOnly, Defaults>,
+): Exposed<Table, Hidden, ReadOnly, Defaults> {
+  const { name } = getTableConfig(table)
+  const columns = getTableColumns(table)
+  for (const operation of ['select', 'insert', 'update', 'delete'] as const) {
+    const policy: unknown = policies[operation]
+    if (policy !== undefined && typeof policy !== 'function')
+      throw new TypeError(
+        `expose(${name}): \`${operation}\` must be a function (who) => condition; for every row write () => true`,
+      )
+  }
+  const named = {
+    defaults: Object.keys(policies.defaults ?? {}),
+    hidden: policies.hidden,
+    readOnly: policies.readOnly,
+  }
+  for (const [option, keys = []] of Object.entries(named))
+    for (const key of keys)
+      if (!Object.hasOwn(columns, key))
+        throw new TypeError(
+          `expose(${name}): \`${option}\` names ${JSON.stringify(key)}, which is no column key of it`,
+        )
+  return Object.freeze({ table, policies: Object.freeze({ ...policies }) })
+}
+
+/** A column as clients know it: by its SQL name. */
+export interface Field {
+  readonly name: string
+  /** Its key in the drizzle table. */
+  readonly key: string
+  readonly column: SQLiteColumn
+  readonly type: WireType
+  readonly hidden: boolean
+  readonly readOnly: boolean
+  readonly generated: boolean
+}
+
+/** A table as the verbs use it: derived once, when the module is built. */
+export interface Resource {
+  /** In the URL and in messages. */
+  readonly name: string
+  readonly table: SQLiteTable
+  readonly policies: Policies
+  /** By SQL name. A Map, so that `constructor` and `__proto__` are names like any other: unknown ones. */
+  readonly fields: ReadonlyMap<string, Field>
+  readonly primaryKey: readonly Field[]
+  /** Unique sets of columns by their columns' names, with the constraint's name. */
+  readonly uniques: ReadonlyMap<string, string>
+  readonly maxRows: number
+}
+
+export function resourceOf(name: string, { table, policies }: Exposed): Resource {
+  const config = getTableConfig(table)
+  const fields = new Map<string, Field>()
+  for (const [key, column] of Object.entries(getTableColumns(table)) as [string, SQLiteColumn][])
+    fields.set(column.name, {
+      name: column.name,
+      key,
+      column,
+      type: wireType(column),
+      hidden: policies.hidden?.includes(key) ?? false,
+      readOnly: policies.readOnly?.includes(key) ?? false,
+      generated: column.generated !== undefined,
+    })
+  const keyColumns =
+    config.primaryKeys[0]?.columns ?? config.columns.filter((column) => column.primary)
+  const primaryKey = keyColumns.map((column) => fields.get(column.name) as Field)
+  return Object.freeze({
+    name,
+    table,
+    policies,
+    fields,
+    primaryKey,
+    uniques: uniquesOf(config, primaryKey),
+    maxRows: policies.maxRows ?? 1000,
+  })
+}
+
+/** Names as Postgres's clients look for them: `notes_pkey`, or the name that drizzle gave. */
+function uniquesOf(config: ReturnType<typeof getTableConfig>, primaryKey: readonly Field[]) {
+  const uniques = new Map<string, string>()
+  const add = (columns: readonly string[], name: string) => uniques.set(columns.join(), name)
+  for (const column of config.columns)
+    if (column.isUnique)
+      add([column.name], column.uniqueName ?? `${config.name}_${column.name}_unique`)
+  for (const unique of config.uniqueConstraints)
+    add(
+      unique.columns.map((column) => column.name),
+      unique.getName() ?? `${config.name}_unique`,
+    )
+  for (const index of config.indexes)
+    if (index.config.unique)
+      add(
+        index.config.columns.map((column) => ('name' in column ? String(column.name) : '')),
+        index.config.name,
+      )
+  if (primaryKey.length > 0)
+    add(
+      primaryKey.map(({ name }) => name),
+      `${config.name}_pkey`,
+    )
+  return uniques
+}

@@ -1,0 +1,147 @@
+import { type SQL, sql } from 'drizzle-orm'
+import { denied, fieldOf, type View } from './compile.ts'
+import type { Field } from './expose.ts'
+import { dataFaults } from './faults.ts'
+import { inJson, type Stored } from './wire.ts'
+
+export type JsonObject = Record<string, unknown>
+
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/**
+ * The body's rows.
+ *
+ * @throws {Fault} PGRST102 if the body is no object or list of objects.
+ */
+export function rowsOf(body: unknown): JsonObject[] {
+  const rows = Array.isArray(body) ? body : [body]
+  if (!rows.every(isObject))
+    throw dataFaults.PGRST102({
+      message: 'Empty or invalid json',
+      details: 'expecting an object or a list of objects',
+    })
+  return rows
+}
+
+/**
+ * A column that a body names.
+ *
+ * @throws {Fault} PGRST204 if it does not exist for the caller, 428C9 if it is generated, 42501 if it is read-only.
+ */
+export function writableField(view: View, name: string): Field {
+  const field = fieldOf(view, name)
+  const table = view.resource.name
+  if (!field)
+    throw dataFaults.PGRST204({
+      message: `Could not find the '${name.slice(0, 100)}' column of '${table}' in the schema cache`,
+    })
+  if (field.generated)
+    throw dataFaults['428C9']({
+      message: `column "${field.name}" of "${table}" can only be set to its default`,
+    })
+  if (field.readOnly && view.who.role !== 'service')
+    throw denied(view.who, `permission denied for column ${field.name} of table ${table}`)
+  return field
+}
+
+/** A body's value as it is stored. JSON null is SQL NULL. */
+export const storedValue = (field: Field, value: unknown): Stored =>
+  value === null || value === undefined ? null : field.type.encode(value)
+
+/** What an insert writes: the columns, and a list of stored values per row, ready to be one JSON parameter. */
+export interface Inserted {
+  readonly fields: readonly Field[]
+  /** The fields that the body itself names: what an upsert updates. */
+  readonly given: readonly Field[]
+  /** Each row as JSON text. */
+  readonly rows: readonly string[]
+  /** Per field, how its value is taken out of a row of `json_each`. */
+  readonly values: readonly SQL[]
+}
+
+/** Stands in a row for "the column's own SQL default". */
+const useDefault = {}
+
+/**
+ * Lays the body's rows out as columns: what is given, what the policies' `defaults` and drizzle's `$default` add.
+ *
+ * @param columns `columns=`: the keys that count.
+ * @param fillMissing `Prefer: missing=default`: a key that a row lacks gets the column's default, not null.
+ * @throws {Fault} PGRST102 if rows have unlike keys and `columns` does not say which count.
+ */
+export function layOut(
+  view: View,
+  rows: readonly JsonObject[],
+  columns: readonly string[] | undefined,
+  fillMissing: boolean,
+): Inserted {
+  const names = columns ?? Object.keys(rows[0] ?? {})
+  if (!columns && rows.some((row) => !sameKeys(row, names)))
+    throw dataFaults.PGRST102({ message: 'All object keys must match' })
+  const given = [...new Set(names)].map((name) => writableField(view, name))
+  const givenNames = new Set(given.map(({ name }) => name))
+  const added = [...view.resource.fields.values()].filter(
+    (field) => !givenNames.has(field.name) && !field.generated && makesDefault(view, field),
+  )
+  const fields = [...given, ...added]
+  const absent = fields.map(() => false)
+  const laid = rows.map((row) =>
+    JSON.stringify(
+      fields.map((field, i) => {
+        if (Object.hasOwn(row, field.name) && givenNames.has(field.name))
+          return inJson(storedValue(field, row[field.name]))
+        if (givenNames.has(field.name) && !fillMissing) return null
+        if (makesDefault(view, field)) return inJson(defaultValue(view, field))
+        absent[i] = true
+        return useDefault
+      }),
+    ),
+  )
+  const values = fields.map((field, i) => valueSql(field, i, absent[i] ?? false))
+  return { fields, given, rows: laid, values }
+}
+
+const sameKeys = (row: JsonObject, names: readonly string[]) =>
+  Object.keys(row).length === names.length && names.every((name) => Object.hasOwn(row, name))
+
+const makesDefault = ({ resource }: View, { key, column }: Field): boolean =>
+  resource.policies.defaults?.[key] !== undefined ||
+  column.defaultFn !== undefined ||
+  (column.default === undefined && column.onUpdateFn !== undefined)
+
+function defaultValue({ resource, who }: View, { key, column }: Field): Stored {
+  const make = resource.policies.defaults?.[key] as ((who: View['who']) => unknown) | undefined
+  const value = make ? make(who) : (column.defaultFn ?? column.onUpdateFn)?.()
+  return driverValue(column, value)
+}
+
+/** A value of the drizzle type, as drizzle itself would bind it. */
+export function driverValue(column: Field['column'], value: unknown): Stored {
+  if (value === null || value === undefined) return null
+  const stored = column.mapToDriverValue(value) as unknown
+  if (typeof stored === 'boolean') return stored ? 1 : 0
+  if (ArrayBuffer.isView(stored))
+    return stored.buffer.slice(
+      stored.byteOffset,
+      stored.byteOffset + stored.byteLength,
+    ) as ArrayBuffer
+  return stored as Stored
+}
+
+function valueSql(field: Field, index: number, mayBeAbsent: boolean): SQL {
+  const path = sql.raw(`'$[${index}]'`)
+  const taken = sql`json_extract(leanto_given.value, ${path})`
+  const value = field.type.blob ? sql`unhex(${taken})` : taken
+  if (!mayBeAbsent) return value
+  return sql`case when json_type(leanto_given.value, ${path}) = 'object' then ${columnDefault(field)} else ${value} end`
+}
+
+/** The default that the column has in SQL, as drizzle's table declares it. */
+export function columnDefault({ column }: Field): SQL {
+  const value: unknown = column.default
+  return isSqlDefault(value) ? sql`(${value})` : sql`${driverValue(column, value)}`
+}
+
+const isSqlDefault = (value: unknown): value is SQL =>
+  typeof value === 'object' && value !== null && 'getSQL' in value

@@ -1,0 +1,138 @@
+import { and, eq, or, sql } from 'drizzle-orm'
+import { blob, integer, numeric, real, sqliteTable, text, unique } from 'drizzle-orm/sqlite-core'
+import type { Base, Principal } from 'leanto'
+import { data, expose } from 'leanto/data'
+import { identity } from '../../src/core/identity.ts'
+import { freshDatabase, makeBase, mount } from '../kit/world.ts'
+
+/** The host's tables of these tests. */
+export const notes = sqliteTable(
+  'notes',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    ownerId: text('owner_id').notNull(),
+    title: text('title').notNull(),
+    body: text('body'),
+    done: integer('done', { mode: 'boolean' }).notNull().default(false),
+    public: integer('public', { mode: 'boolean' }).notNull().default(false),
+    rank: real('rank'),
+    meta: text('meta', { mode: 'json' }).$type<{ tags: string[] }>(),
+    createdAt: integer('created_at', { mode: 'timestamp_ms' })
+      .notNull()
+      .default(sql`(unixepoch() * 1000)`),
+    secret: text('secret'),
+    score: integer('score').notNull().default(0),
+  },
+  (t) => [unique('notes_owner_title').on(t.ownerId, t.title)],
+)
+
+export const kinds = sqliteTable('kinds', {
+  id: text('id')
+    .primaryKey()
+    .$defaultFn(() => crypto.randomUUID()),
+  words: text('words'),
+  colour: text('colour', { enum: ['red', 'blue'] }),
+  short: text('short', { length: 5 }),
+  whole: integer('whole'),
+  fraction: real('fraction'),
+  exact: numeric('exact'),
+  flag: integer('flag', { mode: 'boolean' }),
+  seconds: integer('seconds', { mode: 'timestamp' }),
+  millis: integer('millis', { mode: 'timestamp_ms' }),
+  json: text('json', { mode: 'json' }),
+  blobJson: blob('blob_json', { mode: 'json' }),
+  bytes: blob('bytes', { mode: 'buffer' }),
+  big: blob('big', { mode: 'bigint' }),
+  double: integer('double').generatedAlwaysAs(sql`whole * 2`),
+  changed: integer('changed').$onUpdate(() => 7),
+})
+
+export const comments = sqliteTable('comments', {
+  id: integer('id').primaryKey(),
+  noteId: integer('note_id')
+    .notNull()
+    .references(() => notes.id),
+  text: text('text').notNull(),
+})
+
+export const closed = sqliteTable('closed', { id: integer('id').primaryKey(), text: text('text') })
+
+/** A box into which all may drop, and from which nobody may read. */
+export const dropbox = sqliteTable('dropbox', {
+  id: integer('id').primaryKey(),
+  text: text('text'),
+})
+
+/** Drafts may be inserted, only open ones changed, and none may become somebody else's. */
+export const tickets = sqliteTable('tickets', {
+  id: text('id').primaryKey(),
+  ownerId: text('owner_id').notNull(),
+  state: text('state').notNull().default('open'),
+  value: integer('value'),
+})
+
+export const hostSql = [
+  `CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, owner_id TEXT NOT NULL, title TEXT NOT NULL, body TEXT,
+     done INTEGER NOT NULL DEFAULT 0, public INTEGER NOT NULL DEFAULT 0, rank REAL, meta TEXT,
+     created_at INTEGER NOT NULL DEFAULT (unixepoch() * 1000), secret TEXT, score INTEGER NOT NULL DEFAULT 0,
+     CONSTRAINT notes_title_short CHECK (length(title) <= 200), UNIQUE (owner_id, title))`,
+  `CREATE TABLE kinds (id TEXT PRIMARY KEY, words TEXT, colour TEXT, short TEXT, whole INTEGER, fraction REAL,
+     exact NUMERIC, flag INTEGER, seconds INTEGER, millis INTEGER, json TEXT, blob_json BLOB, bytes BLOB, big BLOB,
+     "double" INTEGER GENERATED ALWAYS AS (whole * 2) VIRTUAL, changed INTEGER)`,
+  'CREATE TABLE comments (id INTEGER PRIMARY KEY, note_id INTEGER NOT NULL REFERENCES notes (id), text TEXT NOT NULL)',
+  'CREATE TABLE closed (id INTEGER PRIMARY KEY, text TEXT)',
+  'CREATE TABLE dropbox (id INTEGER PRIMARY KEY, text TEXT)',
+  `CREATE TABLE tickets (id TEXT PRIMARY KEY, owner_id TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'open', value INTEGER)`,
+]
+
+/** Anyone whose token is `user-<id>`: the data module takes any identity of the port's shape. */
+export const people = identity(async (_scope, token): Promise<Principal> => {
+  if (!token.startsWith('user-')) {
+    const { Fault } = await import('leanto')
+    throw new Fault('bad_token', { status: 401, message: 'Invalid token' })
+  }
+  return { id: token.slice(5), role: 'authenticated', claims: {} }
+})
+
+export const makeStore = <Env>(base: Base<Env>) =>
+  data(base, {
+    identity: people,
+    tables: {
+      notes: expose(notes, {
+        select: (who) => or(eq(notes.public, true), eq(notes.ownerId, who.id)),
+        insert: (who) => eq(notes.ownerId, who.id),
+        update: (who) => eq(notes.ownerId, who.id),
+        delete: (who) => eq(notes.ownerId, who.id),
+        defaults: { ownerId: (who) => who.id },
+        hidden: ['secret'],
+        readOnly: ['score'],
+      }),
+      kinds: expose(kinds, {
+        select: () => true,
+        insert: () => true,
+        update: () => true,
+        delete: () => true,
+      }),
+      comments: expose(comments, {
+        select: () => true,
+        insert: () => true,
+        update: () => true,
+        delete: () => true,
+      }),
+      closed: expose(closed, {}),
+      dropbox: expose(dropbox, { insert: () => true }),
+      tickets: expose(tickets, {
+        select: () => true,
+        insert: (who) => eq(tickets.ownerId, who.id),
+        update: (who) => and(eq(tickets.ownerId, who.id), eq(tickets.state, 'open')),
+        maxRows: 3,
+      }),
+    },
+  })
+
+export const store = makeStore(makeBase())
+export const ask = mount({ '/rest/v1': store })
+export const fresh = () => freshDatabase([store], hostSql)
+
+export const alice = 'user-alice'
+export const bob = 'user-bob'

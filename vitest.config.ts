@@ -11,6 +11,7 @@ const inNode = ['test/node/**/*.test.ts', 'test/browser/**/*.test.ts']
 
 export default defineConfig({
   test: {
+    reporters: ['default', './test/kit/count-reporter.ts'],
     projects: [
       {
         resolve: { alias },
@@ -20,6 +21,8 @@ export default defineConfig({
               compatibilityDate: '2026-10-01',
               d1Databases: ['DB', 'OTHER_DB'],
               kvNamespaces: ['KV'],
+              // Without a wrangler.toml there are no default rules, and vite would take the WebAssembly for its own.
+              modulesRules: [{ type: 'CompiledWasm', include: ['**/*.wasm'] }],
             },
           }),
         ],

@@ -27,7 +27,8 @@ export interface QueueBatch {
   readonly messages: readonly unknown[]
 }
 
-interface Context {
+/** The part of a Workers `ExecutionContext` that is used. */
+export interface Execution {
   waitUntil(work: Promise<unknown>): void
 }
 
@@ -47,7 +48,7 @@ export function handlers<Env>(base: Base<Env>, modules: readonly Module[]) {
     async scheduled(
       controller: { scheduledTime: number },
       env: Env,
-      executionCtx: Context,
+      executionCtx: Execution,
     ): Promise<void> {
       const scope = base.scope({ env, executionCtx })
       const runs = modules.map((module) => module.scheduled?.(scope, controller.scheduledTime))
@@ -58,7 +59,7 @@ export function handlers<Env>(base: Base<Env>, modules: readonly Module[]) {
           'leanto: scheduled work failed',
         )
     },
-    async queue(batch: QueueBatch, env: Env, executionCtx: Context): Promise<void> {
+    async queue(batch: QueueBatch, env: Env, executionCtx: Execution): Promise<void> {
       const scope = base.scope({ env, executionCtx })
       for (const module of modules) if (await module.queue?.(scope, batch)) return
       throw new Error(`leanto: no module takes messages of queue ${JSON.stringify(batch.queue)}`)

@@ -11,67 +11,57 @@ type Wire<Value> = unknown extends Value
     ? string
     : Value
 
-/** What drizzle knows of one column. */
-interface ColumnFacts {
-  name: string
-  data: unknown
-  notNull: boolean
-  hasDefault: boolean
-  generated: unknown
-}
+type Columns<T extends SQLiteTable> = T['_']['columns']
 
-/** The facts of a table's columns, by their keys in drizzle. */
-type Columns<T extends SQLiteTable> = {
-  [K in keyof T['_']['columns']]: T['_']['columns'][K]['_'] & ColumnFacts
-}
-
-type ValueOf<C extends ColumnFacts> = Wire<C['data']> | (C['notNull'] extends true ? never : null)
-
-type RowOf<C extends Record<string, ColumnFacts>> = {
-  [K in keyof C as C[K]['name']]: ValueOf<C[K]>
-}
-
-type UpdateOf<C extends Record<string, ColumnFacts>> = {
-  [K in keyof C as C[K]['name']]?: ValueOf<C[K]>
-}
-
-type InsertOf<C extends Record<string, ColumnFacts>, Defaults> = {
-  [K in keyof C as MayBeLeftOut<C[K], K, Defaults> extends true ? never : C[K]['name']]: ValueOf<
-    C[K]
-  >
-} & {
-  [K in keyof C as MayBeLeftOut<C[K], K, Defaults> extends true ? C[K]['name'] : never]?: ValueOf<
-    C[K]
-  >
-}
-
-type MayBeLeftOut<C extends ColumnFacts, K, Defaults> = C['notNull'] extends false
+/** What drizzle knows of a column; `never` has no facts. */
+type NameOf<C> = C extends { _: { name: infer Name extends string } } ? Name : never
+type ValueOf<C> = C extends { _: { data: infer Data; notNull: infer NotNull } }
+  ? Wire<Data> | (NotNull extends true ? never : null)
+  : never
+type IsGenerated<C> = C extends { _: { generated: undefined } } ? false : true
+type IsOptional<C> = C extends { _: { notNull: false } } | { _: { hasDefault: true } }
   ? true
-  : C['hasDefault'] extends true
-    ? true
-    : K extends Defaults
-      ? true
-      : false
+  : false
 
-/** Columns that a client may write: neither read-only nor generated. */
-type Writable<C extends Record<string, ColumnFacts>, ReadOnly> = {
-  [K in keyof C as K extends ReadOnly
-    ? never
-    : C[K]['generated'] extends undefined
-      ? K
-      : never]: C[K]
-}
+/** Shows a type's members instead of the names of what made it. */
+type Flat<T> = { [K in keyof T]: T[K] }
 
-type TableOf<E> =
-  E extends Exposed<infer T, infer Hidden, infer ReadOnly, infer Defaults>
-    ? Omit<Columns<T>, Hidden> extends infer C extends Record<string, ColumnFacts>
-      ? {
-          Row: RowOf<C>
-          Insert: InsertOf<Writable<C, ReadOnly>, Defaults>
-          Update: UpdateOf<Writable<C, ReadOnly>>
-          Relationships: []
-        }
-      : never
+type RowOf<C, Hidden> = { [K in Exclude<keyof C, Hidden> as NameOf<C[K]>]: ValueOf<C[K]> }
+
+/** The keys that a client may write: not hidden, not read-only, not generated. */
+type WrittenKeys<C, Closed> = {
+  [K in Exclude<keyof C, Closed>]: IsGenerated<C[K]> extends true ? never : K
+}[Exclude<keyof C, Closed>]
+
+type UpdateOf<C, Closed> = { [K in WrittenKeys<C, Closed> as NameOf<C[K]>]?: ValueOf<C[K]> }
+
+type OptionalKeys<C, Closed, Defaults> = {
+  [K in WrittenKeys<C, Closed>]: K extends Defaults ? K : IsOptional<C[K]> extends true ? K : never
+}[WrittenKeys<C, Closed>]
+
+type InsertOf<C, Closed, Optional> = Flat<
+  { [K in Exclude<WrittenKeys<C, Closed>, Optional> as NameOf<C[K]>]: ValueOf<C[K]> } & {
+    [K in Extract<WrittenKeys<C, Closed>, Optional> as NameOf<C[K]>]?: ValueOf<C[K]>
+  }
+>
+
+type TableOf<E extends Exposed> =
+  NonNullable<E['types']> extends {
+    table: infer T extends SQLiteTable
+    hidden: infer Hidden
+    readOnly: infer ReadOnly
+    defaults: infer Defaults
+  }
+    ? {
+        Row: RowOf<Columns<T>, Hidden>
+        Insert: InsertOf<
+          Columns<T>,
+          Hidden | ReadOnly,
+          OptionalKeys<Columns<T>, Hidden | ReadOnly, Defaults>
+        >
+        Update: UpdateOf<Columns<T>, Hidden | ReadOnly>
+        Relationships: []
+      }
     : never
 
 /**
@@ -79,7 +69,9 @@ type TableOf<E> =
  * generated: `createClient<DatabaseOf<typeof store>>(url, key)`. Columns go by their SQL names; hidden ones are absent,
  * read-only and generated ones cannot be written.
  */
-export interface DatabaseOf<Store extends { readonly tables: Record<string, unknown> }> {
+export interface DatabaseOf<Store extends { readonly tables: Record<string, Exposed> }> {
+  /** Which PostgREST's features supabase-js's types offer. */
+  __InternalSupabase: { PostgrestVersion: '14' }
   public: {
     Tables: { [Name in keyof Store['tables']]: TableOf<Store['tables'][Name]> }
     Views: Record<never, never>

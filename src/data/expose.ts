@@ -52,8 +52,11 @@ export interface Exposed<
 > {
   readonly table: Table
   readonly policies: Policies<Table, Hidden, ReadOnly, Defaults>
+  /** Only a type: what `DatabaseOf` reads. Never there at run time. */
+  readonly types?: { table: Table; hidden: Hidden; readOnly: ReadOnly; defaults: Defaults }
 }
 
+// NoInfer: inside `tables: { … }` TypeScript would else take `any` from there for an option that is not given.
 /**
  * Opens one of the host's drizzle tables to clients, by policies.
  *
@@ -67,7 +70,7 @@ export function expose<
 >(
   table: Table,
   policies: Policies<Table, Hidden, ReadOnly, Defaults>,
-): Exposed<Table, Hidden, ReadOnly, Defaults> {
+): Exposed<Table, NoInfer<Hidden>, NoInfer<ReadOnly>, NoInfer<Defaults>> {
   const { name } = getTableConfig(table)
   const columns = getTableColumns(table)
   for (const operation of ['select', 'insert', 'update', 'delete'] as const) {

@@ -1,0 +1,28 @@
+import { sql } from 'drizzle-orm'
+import { index, integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+
+export const notes = sqliteTable(
+  'notes',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    ownerId: text('owner_id').notNull(),
+    title: text('title').notNull(),
+    body: text('body'),
+    done: integer('done', { mode: 'boolean' }).notNull().default(false),
+    createdAt: integer('created_at', { mode: 'timestamp_ms' })
+      .notNull()
+      .default(sql`(unixepoch() * 1000)`),
+  },
+  (t) => [index('notes_owner').on(t.ownerId, t.createdAt)],
+)
+
+export interface Env {
+  DB: D1Database
+  KV: KVNamespace
+  SECRET: string
+  /** The public key, a JWK as JSON, by which both workers verify the same tokens. */
+  JWK: string
+}
+
+export const issuer = 'https://issuer.example'
+export const audience = 'bench'

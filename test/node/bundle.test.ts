@@ -1,0 +1,104 @@
+import { gzipSync } from 'node:zlib'
+import { build, type Metafile } from 'esbuild'
+import { describe, expect, it } from 'vitest'
+import packageJson from '../../package.json' with { type: 'json' }
+
+/** What each subpath may weigh in a Worker: bytes, minified and gzipped, without its peers and without WebAssembly. */
+const ceilings: Record<string, number> = {
+  core: 6 * 1024,
+  auth: 40 * 1024,
+  data: 20 * 1024,
+  jwks: 20 * 1024,
+}
+
+/** Node modules that a Worker has to offer for a subpath. */
+const nodeImports: Record<string, string[]> = {}
+
+const subpaths = Object.keys(packageJson.exports)
+  .filter((path) => path !== './package.json')
+  .map((path) => (path === '.' ? 'core' : path.slice(2)))
+
+const bundle = async (subpath: string) => {
+  const { outputFiles, metafile } = await build({
+    entryPoints: [`src/${subpath}/index.ts`],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2024',
+    conditions: ['workerd', 'worker', 'browser'],
+    external: ['hono', 'hono/*', 'drizzle-orm', 'drizzle-orm/*', '*.wasm', 'node:*'],
+    metafile: true,
+    write: false,
+  })
+  return {
+    bytes: gzipSync(outputFiles[0]?.contents ?? new Uint8Array(), { level: 9 }).length,
+    metafile,
+  }
+}
+
+const externals = (metafile: Metafile) =>
+  Object.values(metafile.outputs).flatMap(({ imports }) => imports.map(({ path }) => path))
+
+describe.each(subpaths)('the bundle of %s', (subpath) => {
+  it('stays under its ceiling and asks Node for nothing undeclared', async () => {
+    const { bytes, metafile } = await bundle(subpath)
+    console.log(`${subpath}: ${bytes} bytes of ${ceilings[subpath]}`)
+    expect(bytes).toBeLessThanOrEqual(ceilings[subpath] ?? 0)
+    const node = externals(metafile).filter((path) => path.startsWith('node:'))
+    expect([...new Set(node)].sort()).toEqual(nodeImports[subpath] ?? [])
+  })
+
+  it('imports core and nothing of another module', async () => {
+    const { metafile } = await bundle(subpath)
+    const sources = Object.keys(metafile.inputs).filter((path) => path.startsWith('src/'))
+    const strangers = sources.filter(
+      (path) => !path.startsWith('src/core/') && !path.startsWith(`src/${subpath}/`),
+    )
+    expect(strangers).toEqual([])
+  })
+})
+
+/** Everything that can be imported. A change here is a change of the public API. */
+const exported: Record<string, string[]> = {
+  core: [
+    'Fault',
+    'apiKeys',
+    'bind',
+    'developmentSecret',
+    'exceeded',
+    'faults',
+    'guest',
+    'handlers',
+    'migrate',
+    'networkOf',
+    'open',
+    'problem',
+    'randomToken',
+    'refund',
+    'routesOf',
+    'seal',
+    'spend',
+    'uuidv7',
+    'validate',
+  ],
+  auth: ['auth'],
+  data: ['data', 'expose'],
+  jwks: ['jwks'],
+}
+
+it('exports what the snapshot says', async () => {
+  const { metafile } = await build({
+    entryPoints: subpaths.map((subpath) => `src/${subpath}/index.ts`),
+    outdir: 'out',
+    bundle: true,
+    format: 'esm',
+    external: ['*.wasm', 'hono', 'drizzle-orm/*', 'drizzle-orm', 'jose', 'valibot'],
+    metafile: true,
+    write: false,
+  })
+  const found = Object.values(metafile.outputs).map(({ entryPoint, exports }) => [
+    entryPoint?.split('/')[1],
+    [...exports].sort(),
+  ])
+  expect(Object.fromEntries(found)).toEqual(exported)
+})

@@ -30,7 +30,8 @@ describe('bind', () => {
     const source = { env, req: { raw: new Request('https://app.example') } }
     const another = { ...source, req: { raw: new Request('https://app.example') } }
     // Compared by hand: an assertion that prints a scope would open its database.
-    expect(base.scope(source) === base.scope(source)).toBe(true)
+    const scope = base.scope(source)
+    expect(scope === base.scope(source)).toBe(true)
     expect(base.scope(source) === base.scope(another)).toBe(false)
     expect(db).not.toHaveBeenCalled()
   })

@@ -78,7 +78,7 @@ afterAll(async () => {
 it('is under 150 lines, and its app is a short one', async () => {
   const lines = (await readFile(join(root, 'README.md'), 'utf8')).trimEnd().split('\n')
   expect(lines.length).toBeLessThan(150)
-  expect((await fences()).get('app.ts')?.trim().split('\n').length).toBeLessThanOrEqual(45)
+  expect((await fences()).get('app.ts')?.trim().split('\n').length).toBeLessThanOrEqual(28)
 })
 
 it('has examples that compile', async () => {

@@ -1,0 +1,140 @@
+import { env } from 'cloudflare:workers'
+import { data } from 'leanto/data'
+import { vi } from 'vitest'
+import { coreFaults } from '../../src/core/fault.ts'
+import { conforms, type World } from '../kit/conformance.ts'
+import { makeBase, mount } from '../kit/world.ts'
+import { alice, bob, hostSql, makeStore } from './store.ts'
+
+const rest = '/rest/v1'
+
+/** Asks as the owner. */
+const owner =
+  (path: string, more: Parameters<World['ask']>[1] = {}) =>
+  (world: World) =>
+    world.ask(rest + path, { token: alice, ...more })
+
+const as = (prefer: string, more = {}) => ({ headers: { prefer, ...more } })
+const post = (path: string, body: unknown, more: Parameters<World['ask']>[1] = {}) =>
+  owner(path, { method: 'POST', body, ...more })
+
+/** Asks a store whose database throws. */
+const failing = (message: string) => async () => {
+  const throws = () => Promise.reject(new Error(message))
+  const statement = { bind: () => statement, all: throws, first: throws, run: throws, raw: throws }
+  const db = () => ({ prepare: () => statement, batch: throws }) as never
+  const log = vi.spyOn(console, 'error').mockImplementation(() => {})
+  const ask = mount({ [rest]: makeStore(makeBase({ db })) })
+  const response = await ask(`${rest}/notes`, { key: 'secret' })
+  log.mockRestore()
+  return response
+}
+
+/** A store whose identity has had enough of the caller. */
+const overrun = data(makeBase(), {
+  identity: { principal: () => Promise.reject(coreFaults.rate_limited()) },
+  tables: {},
+})
+
+conforms('data', {
+  make: makeStore,
+  mount: rest,
+  hostSql,
+  migrations: {},
+  async prepare(world) {
+    world.tokens = { owner: alice, stranger: bob }
+    await env.DB.prepare(
+      `INSERT INTO notes (id, owner_id, title) VALUES (1, 'alice', 'first')`,
+    ).run()
+  },
+  matrix: [
+    {
+      route: 'GET /:table',
+      ask: () => ({
+        path: '/notes?id=eq.1',
+        headers: { accept: 'application/vnd.pgrst.object+json' },
+      }),
+      answers: { guest: 406, owner: 200, stranger: 406, service: 200 },
+    },
+    {
+      route: 'POST /:table',
+      ask: () => ({ path: '/notes', method: 'POST', body: { title: 'new', owner_id: 'alice' } }),
+      answers: { guest: 401, owner: 201, stranger: 403, service: 201 },
+    },
+    {
+      route: 'PATCH /:table',
+      ask: () => ({
+        path: '/notes?id=eq.1',
+        method: 'PATCH',
+        body: { done: true },
+        headers: { prefer: 'return=representation', accept: 'application/vnd.pgrst.object+json' },
+      }),
+      answers: { guest: 406, owner: 200, stranger: 406, service: 200 },
+    },
+    {
+      route: 'PUT /:table',
+      ask: () => ({
+        path: '/notes?id=eq.1',
+        method: 'PUT',
+        body: { id: 1, owner_id: 'alice', title: 'put' },
+      }),
+      answers: { guest: 401, owner: 204, stranger: 403, service: 204 },
+    },
+    {
+      route: 'DELETE /:table',
+      ask: () => ({
+        path: '/notes?id=eq.1',
+        method: 'DELETE',
+        headers: { prefer: 'return=representation', accept: 'application/vnd.pgrst.object+json' },
+      }),
+      answers: { guest: 406, owner: 200, stranger: 406, service: 200 },
+    },
+    ...['GET', 'POST'].map((method) => ({
+      route: `${method} /rpc/:function`,
+      ask: () => ({ path: '/rpc/anything', method }),
+      answers: { guest: 404, owner: 404, stranger: 404, service: 404 },
+    })),
+  ],
+  faults: {
+    PGRST001: failing('D1_ERROR: Network connection lost.'),
+    PGRST100: owner('/notes?id=nonsense.1'),
+    PGRST102: post('/notes', '{'),
+    PGRST103: owner('/notes?offset=5', as('count=exact')),
+    PGRST105: owner('/notes?title=eq.x', { method: 'PUT', body: { id: 1 } }),
+    PGRST106: owner('/notes', { headers: { 'accept-profile': 'private' } }),
+    PGRST107: owner('/notes', { headers: { accept: 'image/png' } }),
+    PGRST114: owner('/notes?id=eq.1&limit=1', { method: 'PUT', body: { id: 1 } }),
+    PGRST115: owner('/notes?id=eq.1', { method: 'PUT', body: { id: 2, title: 'x' } }),
+    PGRST116: owner('/notes?id=eq.9', { headers: { accept: 'application/vnd.pgrst.object+json' } }),
+    PGRST122: owner('/notes', as('handling=strict, nonsense=1')),
+    PGRST124: owner('/notes?id=gt.0', {
+      method: 'DELETE',
+      ...as('handling=strict, max-affected=0'),
+    }),
+    PGRST127: owner('/notes', as('tx=rollback')),
+    PGRST200: owner('/notes?select=comments(id)'),
+    PGRST202: owner('/rpc/anything'),
+    PGRST204: post('/notes', { nonsense: 1 }),
+    PGRST205: owner('/nonsense'),
+    PGRST301: (world) => world.ask(`${rest}/notes`, { token: 'nobody' }),
+    '22001': post('/kinds', { short: 'too long' }),
+    '22003': post('/kinds', { whole: 1e30 }),
+    '22007': post('/kinds', { millis: 'yesterday' }),
+    '22P02': post('/kinds', { whole: 'many' }),
+    '22P05': post('/kinds', { words: 'a\0b' }),
+    '23502': post('/notes', { title: null }),
+    '23503': post('/comments', { note_id: 99, text: 'x' }),
+    '23505': post('/notes', { title: 'first' }),
+    '23514': post('/notes', { title: 'x'.repeat(201) }),
+    '428C9': post('/kinds', { double: 1 }),
+    '42501': owner('/closed'),
+    '42703': owner('/notes?select=secret'),
+    '42883': owner('/notes?id=like.1*'),
+    '42P10': post('/notes?on_conflict=body', { title: 'x' }, as('resolution=merge-duplicates')),
+    '54000': owner(`/notes?title=like.${encodeURIComponent('a_'.repeat(40))}`),
+    PT413: post('/notes', JSON.stringify({ title: 'x'.repeat(11 * 1024 * 1024) })),
+    PT415: post('/notes', 'title=x', { headers: { 'content-type': 'text/plain' } }),
+    PT429: () => mount({ [rest]: overrun })(`${rest}/notes`),
+    PT500: () => mount({ [rest]: makeStore(makeBase({ secret: () => 'short' })) })(`${rest}/notes`),
+  },
+})

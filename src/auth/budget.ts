@@ -1,0 +1,70 @@
+import type { QueryResult, Statement } from '../core/database.ts'
+import { Fault } from '../core/fault.ts'
+import { exceeded, type Limit, refund, spend } from '../core/limit.ts'
+import type { Scope } from '../core/scope.ts'
+import { hash } from '../core/secret.ts'
+import type { Settings } from './settings.ts'
+
+/** What one attempt spends. */
+export interface Budget {
+  readonly key: string
+  readonly limit: Limit
+}
+
+/** Where there is no network address, as in a service binding's call, all callers share one budget. */
+const place = (network: string | null | undefined) => network ?? 'unknown'
+
+/**
+ * The budgets of a password attempt. Keys hold the address that Cloudflare saw and the normalised e-mail, so that
+ * neither a header nor a spelling rotates them; the e-mail is hashed, for the counters are no list of who has an account.
+ */
+export async function signInBudgets(
+  { limits }: Settings,
+  scope: Scope,
+  { email, network }: { email: string; network?: string | null },
+): Promise<Budget[]> {
+  const budgets: Budget[] = []
+  if (limits.guesses) {
+    const key = `auth:guess:${place(network)}:${await hash(email)}`
+    budgets.push({ key, limit: limits.guesses })
+  }
+  if (limits.signIns && !scope.local)
+    budgets.push({ key: `auth:sign-in:${place(network)}`, limit: limits.signIns })
+  return budgets
+}
+
+export const signUpBudgets = (
+  { limits }: Settings,
+  scope: Scope,
+  network: string | null | undefined,
+): Budget[] =>
+  limits.signUps && !scope.local
+    ? [{ key: `auth:sign-up:${place(network)}`, limit: limits.signUps }]
+    : []
+
+export const spendAll = (scope: Scope, budgets: readonly Budget[]): Statement[] =>
+  budgets.map(({ key, limit }) => spend(scope.db, key, limit, scope.now()))
+
+export const refundAll = (scope: Scope, budgets: readonly Budget[]): Statement[] =>
+  budgets.map(({ key }) => refund(scope.db, key))
+
+/**
+ * @param results Of `spendAll`, in its order.
+ * @throws {Fault} `rate_limited` (429).
+ */
+export function checkSpent(
+  scope: Scope,
+  budgets: readonly Budget[],
+  results: readonly QueryResult[],
+): void {
+  budgets.forEach(({ limit }, i) => {
+    const fault = exceeded(results[i]?.results[0]?.spent, limit, scope.now())
+    if (fault) throw fault
+  })
+}
+
+/** Gives an attempt back that a failure of ours has ended: only an answer spends one. */
+export function giveBack(scope: Scope, budgets: readonly Budget[], error: unknown): void {
+  if ((error instanceof Fault && error.status < 500) || budgets.length === 0) return
+  scope.waitUntil(scope.db.batch(refundAll(scope, budgets)))
+}

@@ -1,0 +1,89 @@
+import { equal } from '../core/secret.ts'
+import { argon2id, type Parameters } from './argon2.ts'
+import { authFaults } from './faults.ts'
+
+/** A way in which passwords are stored. */
+export interface PasswordFormat {
+  /** Whether a stored text is of this format. */
+  matches(encoded: string): boolean
+  verify(encoded: string, password: string): boolean | Promise<boolean>
+}
+
+/** OWASP's parameters for argon2id (Password Storage Cheat Sheet, 2025): never below. */
+const current: Parameters = { m: 19456, t: 2, p: 1 }
+
+/** In bytes of UTF-8. Longer ones are refused, never cut: hashing is paid for by the byte. */
+export const maximumBytes = 1024
+
+const phc = /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$([\w+/]{11,86})\$([\w+/]{43})$/
+
+const decode = (base64: string): Uint8Array =>
+  Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))
+const encode = (bytes: Uint8Array): string =>
+  btoa(String.fromCharCode(...bytes)).replaceAll('=', '')
+
+// `argon2.argon2id` in PHC string format.
+const argon2: PasswordFormat = {
+  matches: (encoded) => phc.test(encoded),
+  verify: (encoded, password) => {
+    const [, m, t, p, salt, hash] = encoded.match(phc) as RegExpMatchArray
+    const cost = { m: Number(m), t: Number(t), p: Number(p) }
+    const bytes = new TextEncoder().encode(password)
+    return equal(encode(argon2id(bytes, decode(salt as string), cost)), hash as string)
+  },
+}
+
+/** @returns `$argon2id$v=19$m=19456,t=2,p=1$salt$hash` with 16 random bytes of salt. */
+export function hashPassword(password: string): string {
+  const salt = crypto.getRandomValues(new Uint8Array(16))
+  const hash = argon2id(new TextEncoder().encode(password), salt, current)
+  return `${currentPrefix}${encode(salt)}$${encode(hash)}`
+}
+
+const currentPrefix = `$argon2id$v=19$m=${current.m},t=${current.t},p=${current.p}$`
+
+/** Whether a stored text is what `hashPassword` would make today; else it is made anew at the next sign-in. */
+export const isCurrent = (encoded: string): boolean => encoded.startsWith(currentPrefix)
+
+// A hash of 32 random bytes that nobody kept: what a guess at an unknown user is compared with, at the same cost.
+const nobody = `${currentPrefix}jWoXqWqBq2N1n5B6n0c1Uw$3o7fX1k2J9b8mS4tQz0vLw5yHd6aRc8eUiGpNqT1xYE`
+
+/**
+ * Verifies a password. Without a stored one (no such user, or a user without a password) it costs the same and fails.
+ *
+ * @param formats Other formats than argon2id that may be stored, as an import leaves them.
+ */
+export async function verifyPassword(
+  encoded: string | null | undefined,
+  password: string,
+  formats: readonly PasswordFormat[] = [],
+): Promise<boolean> {
+  const format = encoded && [argon2, ...formats].find(({ matches }) => matches(encoded))
+  if (format) return format.verify(encoded, password)
+  await argon2.verify(nobody, password)
+  return false
+}
+
+/** Whether a text can be a password at all: storable, and at most `maximumBytes`. */
+export const isPossible = (password: string): boolean =>
+  password.isWellFormed() &&
+  !password.includes('\0') &&
+  new TextEncoder().encode(password).length <= maximumBytes
+
+/**
+ * Checks a new password (NIST SP 800-63B-4, 3.1.1.2): long enough, and no rules of composition.
+ *
+ * @param minLength In characters (code points).
+ * @throws {Fault} `weak_password` (422) if it is short, `validation_failed` (400) if it cannot be one.
+ */
+export function checkPassword(password: string, minLength: number): void {
+  if (!isPossible(password))
+    throw authFaults.validation_failed({
+      message: `Password must be at most ${maximumBytes} bytes of valid text`,
+    })
+  if ([...password].length < minLength)
+    throw authFaults.weak_password({
+      message: `Password should be at least ${minLength} characters.`,
+      details: { reasons: ['length'] },
+    })
+}

@@ -1,0 +1,102 @@
+import type { Scope } from '../core/scope.ts'
+import { hash } from '../core/secret.ts'
+import { authFaults } from './faults.ts'
+import { answerSession, childOf } from './session.ts'
+import type { Settings } from './settings.ts'
+import type { Session, UserRow } from './wire.ts'
+
+export interface Refresh {
+  refreshToken: string
+}
+
+type State = UserRow & {
+  used_at: number | null
+  expires_at: number
+  child: string | null
+  session_id: string | null
+  session_created_at: number
+  not_after: number | null
+}
+
+const shape = /^[\w-]{43}$/
+
+/**
+ * Exchanges a refresh token for a session with the next one. One trip.
+ *
+ * The batch is the whole decision: it consumes the token, stores its one child, or ends the session if the token had been
+ * used before. Within the grace, as long as the child is unused, parallel and repeated calls get that same child.
+ *
+ * @throws {Fault} `refresh_token_not_found`, `refresh_token_already_used` (and the session has ended: RFC 9700, 4.14.2),
+ * `session_expired`, `user_banned`.
+ */
+export const refresh =
+  (settings: Settings) =>
+  async (scope: Scope, { refreshToken }: Refresh): Promise<Session> => {
+    if (!shape.test(refreshToken)) throw authFaults.refresh_token_not_found()
+    const now = scope.now()
+    const child = await childOf(scope, refreshToken)
+    const [parentHash, childHash] = await Promise.all([hash(refreshToken), hash(child)])
+    const { grace, idle } = settings.refresh
+
+    const consume = scope.db
+      .prepare(
+        `UPDATE leanto_auth_refresh_tokens SET used_at = ?1, child = ?3
+         WHERE hash = ?2 AND used_at IS NULL AND expires_at > ?1 AND EXISTS (
+           SELECT 1 FROM leanto_auth_sessions s JOIN leanto_auth_users u ON u.id = s.user_id
+           WHERE s.id = session_id AND coalesce(s.not_after, ?1 + 1) > ?1
+             AND coalesce(u.banned_until, 0) <= ?1)`,
+      )
+      .bind(now, parentHash, childHash)
+    // Two calls in one millisecond both get here; the second finds the child there already.
+    const bear = scope.db
+      .prepare(
+        `INSERT OR IGNORE INTO leanto_auth_refresh_tokens (hash, session_id, expires_at)
+         SELECT ?1, p.session_id, min(?2, coalesce(s.not_after, ?2))
+         FROM leanto_auth_refresh_tokens p JOIN leanto_auth_sessions s ON s.id = p.session_id
+         WHERE p.hash = ?3 AND p.child = ?1 AND p.used_at = ?4`,
+      )
+      .bind(childHash, now + idle, parentHash, now)
+    const revoke = scope.db
+      .prepare(
+        `DELETE FROM leanto_auth_sessions WHERE id = (
+           SELECT session_id FROM leanto_auth_refresh_tokens p
+           WHERE p.hash = ?1 AND p.used_at IS NOT NULL AND (p.used_at < ?2 OR EXISTS (
+             SELECT 1 FROM leanto_auth_refresh_tokens c
+             WHERE c.hash = p.child AND c.used_at IS NOT NULL)))`,
+      )
+      .bind(parentHash, now - grace)
+    const read = scope.db
+      .prepare(
+        `SELECT u.*, p.used_at, p.expires_at, p.child, s.id AS session_id,
+           s.created_at AS session_created_at, s.not_after
+         FROM leanto_auth_refresh_tokens p
+         LEFT JOIN leanto_auth_sessions s ON s.id = p.session_id
+         LEFT JOIN leanto_auth_users u ON u.id = s.user_id
+         WHERE p.hash = ?1`,
+      )
+      .bind(parentHash)
+
+    const results = await settings.keys.batch(scope, [consume, bear, revoke, read])
+    const state = check(results[3]?.results[0] as State | undefined, childHash, now)
+    return answerSession(settings, scope, {
+      id: state.session_id as string,
+      createdAt: state.session_created_at,
+      refreshToken: child,
+      user: state,
+    })
+  }
+
+function check(state: State | undefined, childHash: string, now: number): State {
+  if (!state) throw authFaults.refresh_token_not_found()
+  if (state.session_id === null || state.id === null)
+    throw state.used_at === null
+      ? authFaults.refresh_token_not_found()
+      : authFaults.refresh_token_already_used()
+  if ((state.banned_until ?? 0) > now)
+    throw authFaults.user_banned({ message: 'Invalid Refresh Token: User Banned' })
+  if (state.expires_at <= now || (state.not_after ?? now + 1) <= now)
+    throw authFaults.session_expired()
+  // Used within the grace, but under another secret: the child that exists cannot be computed any more.
+  if (state.child !== childHash) throw authFaults.refresh_token_already_used()
+  return state
+}

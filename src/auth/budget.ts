@@ -42,11 +42,45 @@ export const signUpBudgets = (
     ? [{ key: `auth:sign-up:${place(network)}`, limit: limits.signUps }]
     : []
 
+/**
+ * The budgets of a message to an address, the same whether or not someone has an account by it. One network cannot spend
+ * what another one has left, unless many together fill the inbox.
+ */
+export async function messageBudgets(
+  { limits }: Settings,
+  { target, network }: { target: string; network?: string | null | undefined },
+): Promise<Budget[]> {
+  const budgets: Budget[] = []
+  const address = await hash(target)
+  if (limits.messages)
+    budgets.push({ key: `auth:message:${place(network)}:${address}`, limit: limits.messages })
+  if (limits.inbox) budgets.push({ key: `auth:inbox:${address}`, limit: limits.inbox })
+  return budgets
+}
+
+/** The budgets of a guess at a code: those of a password. */
+export const guessBudgets = (
+  settings: Settings,
+  scope: Scope,
+  { target, network }: { target: string; network?: string | null | undefined },
+): Promise<Budget[]> => signInBudgets(settings, scope, { email: target, network: network ?? null })
+
 export const spendAll = (scope: Scope, budgets: readonly Budget[]): Statement[] =>
   budgets.map(({ key, limit }) => spend(scope.db, key, limit, scope.now()))
 
 export const refundAll = (scope: Scope, budgets: readonly Budget[]): Statement[] =>
   budgets.map(({ key }) => refund(scope.db, key))
+
+/**
+ * Writes what is there already. So that a batch commits, and D1's bookmark moves on, whether or not there was an account to
+ * write to: both time and bookmark would tell.
+ */
+export const touch = (scope: Scope, budgets: readonly Budget[]): Statement[] =>
+  budgets
+    .slice(0, 1)
+    .map(({ key }) =>
+      scope.db.prepare('UPDATE leanto_core_limits SET spent = spent WHERE key = ?').bind(key),
+    )
 
 /**
  * @param results Of `spendAll`, in its order.

@@ -3,26 +3,41 @@ import { Fault } from '../core/fault.ts'
 import { type Guards, guards } from '../core/guard.ts'
 import { identity } from '../core/identity.ts'
 import { purgeLimits } from '../core/limit.ts'
+import type { Migration } from '../core/migrate.ts'
 import type { Module } from '../core/module.ts'
 import type { Identity } from '../core/ports.ts'
-import { routesOf } from '../core/routes.ts'
+import { type Route, routesOf } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
+import { purgeCodes } from './codes.ts'
 import { authFaults } from './faults.ts'
 import { authMigrations } from './migrations.ts'
+import type { AuthPart, Doors } from './part.ts'
+import { purgeFlows } from './pkce.ts'
+import { proofsOf, verifierOf } from './proofs.ts'
 import { authRoutes } from './routes.ts'
-import { type Caller, callerOf, verifyAccessToken } from './session.ts'
+import { type Caller, callerOf } from './session.ts'
 import { type AuthOptions, type Settings, settingsOf } from './settings.ts'
 import { type Verbs, verbsOf } from './verbs.ts'
 import { renderBug, renderFault } from './wire.ts'
 
-export type { PasswordFormat } from './password.ts'
+export { escapeHtml, type Mailed, type MailFacts, type MailTemplates } from './mails.ts'
+export type { AuthEvent, AuthPart, Doors } from './part.ts'
+export type { PasswordCheck, PasswordFormat } from './password.ts'
 export type { Refresh } from './refresh.ts'
 export type { Caller } from './session.ts'
-export type { AuthOptions, SignUpRequest } from './settings.ts'
+export type { AuthOptions, PasswordAttempt, SignUpRequest, Sms } from './settings.ts'
 export type { SignIn } from './sign-in.ts'
 export type { SignOut, SignOutScope } from './sign-out.ts'
 export type { CreateUser, SignUp } from './sign-up.ts'
-export { authKeys, authRefreshTokens, authSessions, authUsers } from './tables.ts'
+export {
+  authFlows,
+  authIdentities,
+  authKeys,
+  authRefreshTokens,
+  authSessions,
+  authTokens,
+  authUsers,
+} from './tables.ts'
 export type { UpdateUser } from './user.ts'
 export type { Verbs } from './verbs.ts'
 export type { Session, User, UserIdentity } from './wire.ts'
@@ -43,17 +58,21 @@ export interface Auth extends Module, Identity, Guards, Verbs {
 export function auth<Env>(base: Base<Env>, options: AuthOptions<Env>): Auth {
   const settings = settingsOf(options)
   const verbs = verbsOf(settings)
-  const port = identity((scope, token) => verifyAccessToken(settings, scope, token))
+  const { parts } = settings
+  const port = admitting(parts, identity(verifierOf(settings), proofsOf(settings)))
+  const doors: Doors = { settings, verbs, callerOf: gotrueCaller(settings), reply: replier(parts) }
   const { routes, table } = routesOf(
     { base, render: renderFault, bug: renderBug },
-    authRoutes({ settings, verbs, callerOf: gotrueCaller(settings) }),
+    [...authRoutes(doors), ...parts.flatMap((part) => part.routes?.(doors) ?? [])].map(
+      guarded(parts),
+    ),
   )
   return Object.freeze({
     name: 'auth',
     routes,
     table,
-    migrations: authMigrations,
-    faults: authFaults,
+    migrations: migrationsOf(parts),
+    faults: Object.freeze(Object.assign({}, authFaults, ...parts.map((part) => part.faults))),
     scheduled: (scope: Scope) => purge(settings, scope),
     ...port,
     ...guards(base, port),
@@ -61,17 +80,54 @@ export function auth<Env>(base: Base<Env>, options: AuthOptions<Env>): Auth {
   })
 }
 
+const byId = (a: Migration, b: Migration) => (a.id < b.id ? -1 : 1)
+
+/** Each once: parts may share a migration. */
+const migrationsOf = (parts: readonly AuthPart[]): readonly Migration[] =>
+  [...new Set([...authMigrations, ...parts.flatMap((part) => part.migrations ?? [])])].sort(byId)
+
+const replier =
+  (parts: readonly AuthPart[]): Doors['reply'] =>
+  (scope, request, session, response = Response.json(session, { status: 200 })) =>
+    parts.reduce((made, part) => part.reply?.(scope, request, session, made) ?? made, response)
+
+/** The port, past the parts that refuse whom it knows. */
+const admitting = (parts: readonly AuthPart[], { principal }: Identity): Identity => ({
+  async principal(scope, request) {
+    const found = await principal(scope, request)
+    for (const part of parts) part.admit?.(found)
+    return found
+  },
+})
+
+/** A route, past the parts that look at its requests first. */
+const guarded =
+  (parts: readonly AuthPart[]) =>
+  ([method, path, handler]: Route): Route => {
+    const guards = parts.flatMap(({ guard }) => guard ?? [])
+    if (guards.length === 0) return [method, path, handler]
+    return [
+      method,
+      path,
+      async (scope, c) => {
+        for (const guard of guards) await guard(scope, c.req.raw, { method, path })
+        return handler(scope, c)
+      },
+    ]
+  }
+
 /** As the port, but a token that does not verify is 403 `bad_jwt`, as GoTrue has it. */
 function gotrueCaller(settings: Settings) {
+  const verify = verifierOf(settings)
   const strict = identity(async (scope, token) => {
     try {
-      return await verifyAccessToken(settings, scope, token)
+      return await verify(scope, token)
     } catch (error) {
       if (error instanceof Fault && error.code === 'bad_token')
         throw authFaults.bad_jwt({ cause: error })
       throw error
     }
-  })
+  }, proofsOf(settings))
   return async (scope: Scope, request: Request): Promise<Caller> => {
     const principal = await strict.principal(scope, request)
     if (principal.role !== 'authenticated') throw authFaults.no_authorization()
@@ -79,18 +135,43 @@ function gotrueCaller(settings: Settings) {
   }
 }
 
-/** Removes what has ended: sessions, refresh tokens, keys, budgets. One trip. */
-async function purge({ keys }: Settings, scope: Scope): Promise<void> {
+/** Rows of a kind that one run of the upkeep removes at most. */
+const slice = 1000
+
+/**
+ * Removes what has ended: sessions, refresh tokens, anonymous users without a session, one-time tokens, flows, keys,
+ * budgets. One trip, a slice of each.
+ */
+async function purge({ keys, parts }: Settings, scope: Scope): Promise<void> {
   const now = scope.now()
   await scope.db.batch([
     scope.db
       .prepare(
         `DELETE FROM leanto_auth_sessions WHERE id IN (
-           SELECT session_id FROM leanto_auth_refresh_tokens WHERE expires_at <= ? AND used_at IS NULL)`,
+           SELECT session_id FROM leanto_auth_refresh_tokens
+           WHERE expires_at <= ? AND used_at IS NULL LIMIT ${slice})`,
       )
       .bind(now),
-    scope.db.prepare('DELETE FROM leanto_auth_refresh_tokens WHERE expires_at <= ?').bind(now),
+    scope.db
+      .prepare(
+        `DELETE FROM leanto_auth_refresh_tokens WHERE hash IN (
+           SELECT hash FROM leanto_auth_refresh_tokens t WHERE expires_at <= ? AND (
+             used_at IS NOT NULL
+             OR NOT EXISTS (SELECT 1 FROM leanto_auth_sessions s WHERE s.id = t.session_id))
+           LIMIT ${slice})`,
+      )
+      .bind(now),
+    // Without a session nobody can be them any more.
+    scope.db.prepare(
+      `DELETE FROM leanto_auth_users WHERE id IN (
+         SELECT id FROM leanto_auth_users u WHERE is_anonymous = 1
+           AND NOT EXISTS (SELECT 1 FROM leanto_auth_sessions s WHERE s.user_id = u.id)
+         LIMIT ${slice})`,
+    ),
     keys.purge(scope),
+    purgeCodes(scope),
+    purgeFlows(scope),
     purgeLimits(scope.db, now),
+    ...parts.flatMap((part) => part.purge?.(scope) ?? []),
   ])
 }

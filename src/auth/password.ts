@@ -1,12 +1,26 @@
+import type { Scope } from '../core/scope.ts'
 import { equal } from '../core/secret.ts'
 import { argon2id, type Parameters } from './argon2.ts'
 import { authFaults } from './faults.ts'
+import type { Settings } from './settings.ts'
 
 /** A way in which passwords are stored. */
 export interface PasswordFormat {
   /** Whether a stored text is of this format. */
   matches(encoded: string): boolean
   verify(encoded: string, password: string): boolean | Promise<boolean>
+}
+
+/** A further check of new passwords. */
+export interface PasswordCheck {
+  /** Why the password is weak, for people; `undefined` if it is not. @param words Of the user: address, name. */
+  check(
+    scope: Scope,
+    password: string,
+    words: readonly string[],
+  ): string | undefined | Promise<string | undefined>
+  /** GoTrue's word for it. */
+  readonly reason: 'characters' | 'pwned'
 }
 
 /** OWASP's parameters for argon2id (Password Storage Cheat Sheet, 2025): never below. */
@@ -71,12 +85,17 @@ export const isPossible = (password: string): boolean =>
   new TextEncoder().encode(password).length <= maximumBytes
 
 /**
- * Checks a new password (NIST SP 800-63B-4, 3.1.1.2): long enough, and no rules of composition.
+ * Checks a new password (NIST SP 800-63B-4, 3.1.1.2): long enough, not one that is known, and no rules of composition.
  *
- * @param minLength In characters (code points).
- * @throws {Fault} `weak_password` (422) if it is short, `validation_failed` (400) if it cannot be one.
+ * @param words Of the user: the address, which is no password (ASVS 5.0, 6.2.11).
+ * @throws {Fault} `weak_password` (422) if it is short or known, `validation_failed` (400) if it cannot be one.
  */
-export function checkPassword(password: string, minLength: number): void {
+export async function checkPassword(
+  { password: { minLength, checks } }: Settings,
+  scope: Scope,
+  password: string,
+  words: readonly string[] = [],
+): Promise<void> {
   if (!isPossible(password))
     throw authFaults.validation_failed({
       message: `Password must be at most ${maximumBytes} bytes of valid text`,
@@ -86,4 +105,14 @@ export function checkPassword(password: string, minLength: number): void {
       message: `Password should be at least ${minLength} characters.`,
       details: { reasons: ['length'] },
     })
+  const lower = password.toLowerCase()
+  if (words.some((word) => word !== '' && (word === lower || word.split('@')[0] === lower)))
+    throw authFaults.weak_password({
+      message: 'Password should be different from your address.',
+      details: { reasons: ['characters'] },
+    })
+  for (const check of checks) {
+    const message = await check.check(scope, password, words)
+    if (message) throw authFaults.weak_password({ message, details: { reasons: [check.reason] } })
+  }
 }

@@ -3,19 +3,17 @@ import { hash } from '../core/secret.ts'
 import { authFaults } from './faults.ts'
 import { answerSession, childOf } from './session.ts'
 import type { Settings } from './settings.ts'
-import type { Session, UserRow } from './wire.ts'
+import type { Session, SessionRow } from './wire.ts'
 
 export interface Refresh {
   refreshToken: string
 }
 
-type State = UserRow & {
+type State = Omit<SessionRow, 'session_id'> & {
   used_at: number | null
   expires_at: number
   child: string | null
   session_id: string | null
-  session_created_at: number
-  not_after: number | null
 }
 
 const shape = /^[\w-]{43}$/
@@ -44,7 +42,7 @@ export const refresh =
          WHERE hash = ?2 AND used_at IS NULL AND expires_at > ?1 AND EXISTS (
            SELECT 1 FROM leanto_auth_sessions s JOIN leanto_auth_users u ON u.id = s.user_id
            WHERE s.id = session_id AND coalesce(s.not_after, ?1 + 1) > ?1
-             AND coalesce(u.banned_until, 0) <= ?1)`,
+             AND coalesce(u.banned_until, 0) <= ?1 AND u.deleted_at IS NULL)`,
       )
       .bind(now, parentHash, childHash)
     // Two calls in one millisecond both get here; the second finds the child there already.
@@ -56,6 +54,12 @@ export const refresh =
          WHERE p.hash = ?3 AND p.child = ?1 AND p.used_at = ?4`,
       )
       .bind(childHash, now + idle, parentHash, now)
+    const seen = scope.db
+      .prepare(
+        `UPDATE leanto_auth_sessions SET refreshed_at = ?1 WHERE id = (
+           SELECT session_id FROM leanto_auth_refresh_tokens WHERE hash = ?2 AND used_at = ?1)`,
+      )
+      .bind(now, parentHash)
     const revoke = scope.db
       .prepare(
         `DELETE FROM leanto_auth_sessions WHERE id = (
@@ -67,8 +71,8 @@ export const refresh =
       .bind(parentHash, now - grace)
     const read = scope.db
       .prepare(
-        `SELECT u.*, p.used_at, p.expires_at, p.child, s.id AS session_id,
-           s.created_at AS session_created_at, s.not_after
+        `SELECT ${settings.userColumns}, p.used_at, p.expires_at, p.child, s.id AS session_id,
+           s.created_at AS session_created_at, s.not_after, s.aal, s.amr
          FROM leanto_auth_refresh_tokens p
          LEFT JOIN leanto_auth_sessions s ON s.id = p.session_id
          LEFT JOIN leanto_auth_users u ON u.id = s.user_id
@@ -76,19 +80,15 @@ export const refresh =
       )
       .bind(parentHash)
 
-    const results = await settings.keys.batch(scope, [consume, bear, revoke, read])
-    const state = check(results[3]?.results[0] as State | undefined, childHash, now)
-    return answerSession(settings, scope, {
-      id: state.session_id as string,
-      createdAt: state.session_created_at,
-      refreshToken: child,
-      user: state,
-    })
+    const statements = [consume, bear, seen, revoke, read]
+    const results = await settings.keys.batch(scope, statements)
+    const state = check(results[4]?.results[0] as State | undefined, childHash, now)
+    return answerSession(settings, scope, { id: state.session_id, refreshToken: child }, state)
   }
 
-function check(state: State | undefined, childHash: string, now: number): State {
+function check(state: State | undefined, childHash: string, now: number): SessionRow & State {
   if (!state) throw authFaults.refresh_token_not_found()
-  if (state.session_id === null || state.id === null)
+  if (state.session_id === null || state.id === null || state.deleted_at !== null)
     throw state.used_at === null
       ? authFaults.refresh_token_not_found()
       : authFaults.refresh_token_already_used()
@@ -98,5 +98,5 @@ function check(state: State | undefined, childHash: string, now: number): State 
     throw authFaults.session_expired()
   // Used within the grace, but under another secret: the child that exists cannot be computed any more.
   if (state.child !== childHash) throw authFaults.refresh_token_already_used()
-  return state
+  return state as SessionRow & State
 }

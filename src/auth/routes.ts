@@ -1,113 +1,133 @@
-import type { Context } from 'hono'
 import * as v from 'valibot'
-import { readJson } from '../core/body.ts'
-import { coreFaults } from '../core/fault.ts'
 import { networkOf } from '../core/limit.ts'
 import type { Route } from '../core/routes.ts'
-import type { Scope } from '../core/scope.ts'
-import { validate } from '../core/validate.ts'
+import { discovery, health, jwks, settingsBody } from './about.ts'
+import { body, clientOf, data, ok, refuse, text } from './body.ts'
 import { authFaults } from './faults.ts'
-import { algorithm } from './keys.ts'
-import type { Caller } from './session.ts'
-import type { Settings } from './settings.ts'
+import { closedGrants, identityRoutes } from './identity-routes.ts'
+import { otp, recover, resend, verifyGet, verifyPost } from './message-routes.ts'
+import type { Doors } from './part.ts'
+import { readChallenge } from './pkce.ts'
 import type { SignOutScope } from './sign-out.ts'
-import type { Verbs } from './verbs.ts'
-import type { Metadata } from './wire.ts'
 
 type Handler = Route[2]
 
-/** What the routes reach. */
-interface Doors {
-  readonly settings: Settings
-  readonly verbs: Verbs
-  /** Whose token a request shows. */
-  readonly callerOf: (scope: Scope, request: Request) => Promise<Caller>
-}
-
-/** Every route, as GoTrue has it. */
+/** Every route of the base, as GoTrue has it; the parts add theirs. */
 export const authRoutes = (doors: Doors): Route[] => [
   ['POST', '/signup', signUp(doors)],
   ['POST', '/token', token(doors)],
+  ['POST', '/otp', otp(doors, 'otp')],
+  ['POST', '/magiclink', otp(doors, 'magiclink')],
+  ['POST', '/recover', recover(doors)],
+  ['POST', '/resend', resend(doors)],
+  ['GET', '/verify', verifyGet(doors)],
+  ['POST', '/verify', verifyPost(doors)],
   ['GET', '/user', getUser(doors)],
   ['PUT', '/user', updateUser(doors)],
+  ['GET', '/reauthenticate', reauthenticate(doors)],
   ['POST', '/logout', signOut(doors)],
+  ...identityRoutes(doors),
   ['GET', '/settings', () => ok(settingsBody(doors.settings))],
   ['GET', '/health', () => ok(health)],
   ['GET', '/.well-known/jwks.json', jwks(doors)],
   ['GET', '/.well-known/openid-configuration', discovery(doors)],
 ]
 
-const ok = (body: unknown) => Response.json(body, { status: 200 })
-
-const published = (body: unknown) =>
-  Response.json(body, { status: 200, headers: { 'cache-control': 'public, max-age=600' } })
-
-const text = v.nullish(v.string())
-const isPlain = (value: unknown) =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-const data = v.nullish(v.custom<Metadata>(isPlain, 'must be an object'))
-
-// As GoTrue: fields that are not named are ignored. What a client must never set is simply not here.
-const signUpBody = v.object({ email: text, phone: text, password: text, data })
+const challenge = { code_challenge: text, code_challenge_method: text }
+const signUpBody = v.object({ email: text, phone: text, password: text, data, ...challenge })
 const passwordBody = v.object({ email: text, phone: text, password: text })
 const refreshBody = v.object({ refresh_token: text })
+const exchangeBody = v.object({ auth_code: text, code_verifier: text })
 const userBody = v.object({
   email: text,
   phone: text,
   password: text,
+  nonce: text,
   data,
   app_metadata: v.optional(v.unknown()),
+  ...challenge,
 })
 
-async function body<Schema extends Parameters<typeof validate>[0]>(c: Context, schema: Schema) {
-  const json = await readJson(c.req.raw)
-  if (!isPlain(json)) throw coreFaults.bad_json({ message: 'Request body must be a JSON object' })
-  return validate(schema, json)
-}
-
-const refuse = (message: string) => authFaults.validation_failed({ message })
-
 const signUp =
-  ({ verbs }: Doors): Handler =>
+  ({ settings, verbs, reply }: Doors): Handler =>
   async (scope, c) => {
-    const { email, phone, password, data } = await body(c, signUpBody)
+    const { email, phone, password, data, ...pkce } = await body(c, signUpBody)
+    const origin = { network: networkOf(c.req.raw), client: clientOf(c.req.raw) }
     if (email && phone)
       throw refuse('Only an email address or phone number should be provided on signup.')
-    if (phone) throw authFaults.phone_provider_disabled({ message: 'Phone signups are disabled' })
-    if (!email) throw authFaults.anonymous_provider_disabled()
+    if (phone && !settings.sms)
+      throw authFaults.phone_provider_disabled({ message: 'Phone signups are disabled' })
+    if (!email && !phone) {
+      const session = await verbs.signInAnonymously(scope, { data: data ?? {}, ...origin })
+      return reply(scope, c.req.raw, session)
+    }
     if (!password) throw refuse('Signup requires a valid password')
-    const network = networkOf(c.req.raw)
-    return ok(await verbs.signUp(scope, { email, password, data: data ?? {}, network }))
+    const made = await verbs.signUp(scope, {
+      ...(phone ? { phone } : { email: email ?? '' }),
+      password,
+      data: data ?? {},
+      redirectTo: c.req.query('redirect_to'),
+      challenge: readChallenge(pkce.code_challenge, pkce.code_challenge_method),
+      ...origin,
+    })
+    return 'access_token' in made ? reply(scope, c.req.raw, made) : ok(made)
   }
 
 const token =
   (doors: Doors): Handler =>
   (scope, c) => {
-    const grant = c.req.query('grant_type')
-    if (grant === 'password') return passwordGrant(doors)(scope, c)
-    if (grant === 'refresh_token') return refreshGrant(doors)(scope, c)
+    const grant = c.req.query('grant_type') ?? ''
+    const granted = Object.hasOwn(grants, grant) ? grants[grant] : undefined
+    if (granted) return granted(doors)(scope, c)
+    const more = doors.settings.parts.find(({ grants }) => grants && Object.hasOwn(grants, grant))
+    if (more) return more.grants?.[grant]?.(doors)(scope, c) as Response | Promise<Response>
+    const closed = Object.hasOwn(closedGrants, grant) ? closedGrants[grant] : undefined
+    if (closed) return closed(doors)(scope, c)
     throw authFaults.invalid_credentials({ message: 'unsupported_grant_type' })
   }
 
 const passwordGrant =
-  ({ verbs }: Doors): Handler =>
+  ({ settings, verbs, reply }: Doors): Handler =>
   async (scope, c) => {
     const { email, phone, password } = await body(c, passwordBody)
     if (email && phone)
       throw refuse('Only an email address or phone number should be provided on login.')
-    if (phone) throw authFaults.phone_provider_disabled()
-    if (!email) throw refuse('missing email or phone')
-    const network = networkOf(c.req.raw)
-    return ok(await verbs.signIn(scope, { email, password: password ?? '', network }))
+    if (phone && !settings.sms) throw authFaults.phone_provider_disabled()
+    if (!email && !phone) throw refuse('missing email or phone')
+    const session = await verbs.signIn(scope, {
+      ...(phone ? { phone } : { email: email ?? '' }),
+      password: password ?? '',
+      network: networkOf(c.req.raw),
+      client: clientOf(c.req.raw),
+    })
+    return reply(scope, c.req.raw, session)
   }
 
 const refreshGrant =
-  ({ verbs }: Doors): Handler =>
+  ({ verbs, reply }: Doors): Handler =>
   async (scope, c) => {
     const { refresh_token: refreshToken } = await body(c, refreshBody)
     if (!refreshToken) throw refuse('refresh_token required')
-    return ok(await verbs.refresh(scope, { refreshToken }))
+    return reply(scope, c.req.raw, await verbs.refresh(scope, { refreshToken }))
   }
+
+const pkceGrant =
+  ({ verbs, reply }: Doors): Handler =>
+  async (scope, c) => {
+    const { auth_code, code_verifier } = await body(c, exchangeBody)
+    const session = await verbs.exchangeCode(scope, {
+      authCode: auth_code ?? '',
+      codeVerifier: code_verifier ?? '',
+      client: clientOf(c.req.raw),
+    })
+    return reply(scope, c.req.raw, session)
+  }
+
+const grants: Readonly<Record<string, (doors: Doors) => Handler>> = {
+  password: passwordGrant,
+  refresh_token: refreshGrant,
+  pkce: pkceGrant,
+}
 
 const getUser =
   ({ verbs, callerOf }: Doors): Handler =>
@@ -118,17 +138,31 @@ const updateUser =
   ({ verbs, callerOf }: Doors): Handler =>
   async (scope, c) => {
     const caller = await callerOf(scope, c.req.raw)
-    const { email, phone, password, data, app_metadata } = await body(c, userBody)
+    const { email, phone, password, nonce, data, app_metadata, ...pkce } = await body(c, userBody)
     if (app_metadata != null) throw authFaults.not_admin()
-    if (phone) throw authFaults.phone_provider_disabled({ message: 'Phone is not available' })
     return ok(
       await verbs.updateUser(scope, {
         ...caller,
         email: email || undefined,
+        phone: phone || undefined,
         password: password ?? undefined,
+        nonce: nonce || undefined,
         data: data ?? undefined,
+        redirectTo: c.req.query('redirect_to'),
+        challenge: readChallenge(pkce.code_challenge, pkce.code_challenge_method),
+        network: networkOf(c.req.raw),
       }),
     )
+  }
+
+const reauthenticate =
+  ({ verbs, callerOf }: Doors): Handler =>
+  async (scope, c) => {
+    // A GET also answers HEAD, which must send nothing.
+    if (c.req.method !== 'GET') return ok({})
+    const caller = await callerOf(scope, c.req.raw)
+    await verbs.reauthenticate(scope, { ...caller, network: networkOf(c.req.raw) })
+    return ok({})
   }
 
 const signOutScopes: readonly string[] = ['global', 'local', 'others'] satisfies SignOutScope[]
@@ -141,38 +175,4 @@ const signOut =
     if (!signOutScopes.includes(which)) throw refuse('Unsupported logout scope')
     await verbs.signOut(scope, { ...caller, which: which as SignOutScope })
     return new Response(null, { status: 204 })
-  }
-
-const settingsBody = ({ signUp }: Settings) => ({
-  external: { anonymous_users: false, email: true, phone: false },
-  disable_signup: !signUp,
-  // There is no confirmation mail yet.
-  mailer_autoconfirm: true,
-  phone_autoconfirm: false,
-  sms_provider: '',
-  saml_enabled: false,
-})
-
-const health = { name: 'leanto auth', description: 'Sign-in in your own Worker; speaks GoTrue' }
-
-const jwks =
-  ({ settings }: Doors): Handler =>
-  async (scope) =>
-    published({ keys: await settings.keys.published(scope) })
-
-/** OpenID Connect Discovery 1.0 and RFC 8414, as far as there is something to find. */
-const discovery =
-  ({ settings }: Doors): Handler =>
-  (scope) => {
-    const issuer = settings.issuer(scope)
-    return published({
-      issuer,
-      jwks_uri: `${issuer}/.well-known/jwks.json`,
-      token_endpoint: `${issuer}/token`,
-      userinfo_endpoint: `${issuer}/user`,
-      response_types_supported: [],
-      grant_types_supported: ['password', 'refresh_token'],
-      subject_types_supported: ['public'],
-      id_token_signing_alg_values_supported: [algorithm],
-    })
   }

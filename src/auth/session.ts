@@ -1,32 +1,62 @@
 import { SignJWT } from 'jose'
-import type { Statement } from '../core/database.ts'
+import type { QueryResult, Statement } from '../core/database.ts'
 import { coreFaults } from '../core/fault.ts'
 import { isUuid, uuidv7 } from '../core/id.ts'
 import { type Claims, principalOf, verifyJwt } from '../core/jwt.ts'
 import type { Principal } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
 import { base64url, derive, hash, randomToken } from '../core/secret.ts'
+import { type Condition, condition } from './condition.ts'
+import { authFaults } from './faults.ts'
 import { algorithm } from './keys.ts'
 import type { Settings } from './settings.ts'
-import { audience, role, type Session, toUser, type UserRow } from './wire.ts'
+import { type Amr, audience, role, type Session, type SessionRow } from './wire.ts'
+
+/** How a session began, as its `amr` claim says it (RFC 8176's idea with GoTrue's words). */
+export type AuthMethod =
+  | 'password'
+  | 'otp'
+  | 'magiclink'
+  | 'email/signup'
+  | 'recovery'
+  | 'invite'
+  | 'email_change'
+  | 'oauth'
+  | 'anonymous'
+
+/** What is remembered of the device that a session began on. */
+export interface Client {
+  readonly userAgent?: string | null | undefined
+  /** The address that Cloudflare saw. */
+  readonly ip?: string | null | undefined
+}
+
+export interface NewSession {
+  /** Selects the one user `u`: with none, or one who is banned or deleted, no session starts. */
+  user: Condition
+  /** A word, or SQL that answers one. */
+  method: AuthMethod | Condition
+  client?: Client | undefined
+}
 
 /** A session that the next batch will store. */
-export interface NewSession {
+export interface StartedSession {
   readonly id: string
   readonly refreshToken: string
+  /** The last one reads what `answerSession` wants: its one row, or none if the guards refused. */
   readonly statements: readonly Statement[]
 }
 
 /**
- * The statements that start a user's session with its first refresh token. They store nothing unless the user still
- * has this password and is not banned, so that a session never outlives the proof that it was given for: a password
- * change between the check and this write wins.
+ * The statements that start a user's session with its first refresh token. They join the batch that uses up the proof, and
+ * their `user` asks for that proof, so that a session never outlives what it was given for: a password change between
+ * the check and this write wins.
  */
-export async function newSession(
+export async function startSession(
   settings: Settings,
   scope: Scope,
-  user: { id: string; password: string },
-): Promise<NewSession> {
+  { user, method, client }: NewSession,
+): Promise<StartedSession> {
   // The very first call makes the signing key. If that fails, it must before anything is stored.
   await settings.keys.signer(scope)
   const now = scope.now()
@@ -34,26 +64,53 @@ export async function newSession(
   const id = uuidv7(now)
   const refreshToken = randomToken()
   const notAfter = absolute === null ? null : now + absolute
-  return {
-    id,
-    refreshToken,
-    statements: [
-      scope.db
-        .prepare(
-          `INSERT INTO leanto_auth_sessions (id, user_id, created_at, not_after)
-           SELECT ?1, id, ?2, ?3 FROM leanto_auth_users
-           WHERE id = ?4 AND password = ?5 AND coalesce(banned_until, 0) <= ?2`,
-        )
-        .bind(id, now, notAfter, user.id, user.password),
-      scope.db
-        .prepare(
-          `INSERT INTO leanto_auth_refresh_tokens (hash, session_id, expires_at)
-           SELECT ?1, id, ?2 FROM leanto_auth_sessions WHERE id = ?3`,
-        )
-        .bind(await hash(refreshToken), Math.min(now + idle, notAfter ?? Infinity), id),
-    ],
-  }
+  const how = typeof method === 'string' ? condition('?', method) : method
+  const insert = scope.db
+    .prepare(
+      `INSERT INTO leanto_auth_sessions
+         (id, user_id, created_at, not_after, amr, refreshed_at, user_agent, ip)
+       SELECT ?, u.id, ?, ?, json_array(json_object('method', ${how.sql}, 'timestamp', ?)), ?, ?, ?
+       FROM leanto_auth_users u
+       WHERE (${user.sql}) AND coalesce(u.banned_until, 0) <= ? AND u.deleted_at IS NULL`,
+    )
+    .bind(
+      id,
+      now,
+      notAfter,
+      ...how.values,
+      Math.floor(now / 1000),
+      now,
+      client?.userAgent?.slice(0, 512) ?? null,
+      client?.ip ?? null,
+      ...user.values,
+      now,
+    )
+  const firstToken = scope.db
+    .prepare(
+      `INSERT INTO leanto_auth_refresh_tokens (hash, session_id, expires_at)
+       SELECT ?1, id, ?2 FROM leanto_auth_sessions WHERE id = ?3`,
+    )
+    .bind(await hash(refreshToken), Math.min(now + idle, notAfter ?? Infinity), id)
+  const seen = scope.db
+    .prepare(
+      `UPDATE leanto_auth_users SET last_sign_in_at = ?1, updated_at = ?1
+       WHERE id = (SELECT user_id FROM leanto_auth_sessions WHERE id = ?2)`,
+    )
+    .bind(now, id)
+  const joined = settings.parts.flatMap((part) => part.started?.(scope, id) ?? [])
+  const read = readSession(settings, scope, id)
+  return { id, refreshToken, statements: [insert, firstToken, seen, ...joined, read] }
 }
+
+/** Reads a session with its user: one `SessionRow`. */
+export const readSession = (settings: Settings, scope: Scope, id: string): Statement =>
+  scope.db
+    .prepare(
+      `SELECT ${settings.userColumns}, s.id AS session_id, s.created_at AS session_created_at,
+         s.not_after, s.aal, s.amr
+       FROM leanto_auth_sessions s JOIN leanto_auth_users u ON u.id = s.user_id WHERE s.id = ?`,
+    )
+    .bind(id)
 
 /**
  * The one child that a refresh token can have. Derived, not random, so that parallel calls with the same parent make
@@ -66,13 +123,21 @@ export async function childOf(scope: Scope, refreshToken: string): Promise<strin
   return base64url(await crypto.subtle.sign('HMAC', key, new TextEncoder().encode(refreshToken)))
 }
 
-/** Signs an access token (RFC 9068's idea with GoTrue's claims) and makes the answer of it. */
+/**
+ * Signs an access token (RFC 9068's idea with GoTrue's claims) and makes the answer of it.
+ *
+ * @param read What the last of the session's statements answered.
+ * @throws {Fault} `otp_expired` (403) if no session was started: the proof was gone or the user may not sign in.
+ */
 export async function answerSession(
   settings: Settings,
   scope: Scope,
-  session: { id: string; createdAt: number; refreshToken: string; user: UserRow },
+  { id, refreshToken }: { id: string; refreshToken: string },
+  read: QueryResult | SessionRow | undefined,
 ): Promise<Session> {
-  const user = toUser(session.user)
+  const row = read && 'results' in read ? (read.results[0] as SessionRow | undefined) : read
+  if (!row) throw authFaults.otp_expired()
+  const user = settings.toUser(row)
   const { kid, key } = await settings.keys.signer(scope)
   const now = Math.floor(scope.now() / 1000)
   const expiresAt = now + settings.lifetime
@@ -83,23 +148,24 @@ export async function answerSession(
     exp: expiresAt,
     iat: now,
     email: user.email,
-    phone: '',
+    phone: user.phone,
     app_metadata: user.app_metadata,
     user_metadata: user.user_metadata,
     role,
-    aal: 'aal1',
-    amr: [{ method: 'password', timestamp: Math.floor(session.createdAt / 1000) }],
-    session_id: session.id,
-    is_anonymous: false,
+    aal: row.aal,
+    amr: JSON.parse(row.amr) as Amr[],
+    session_id: id,
+    is_anonymous: user.is_anonymous,
+    ...Object.assign({}, ...settings.parts.map((part) => part.claims?.(user, row))),
   }
   return {
-    access_token: await new SignJWT(claims)
+    access_token: await new SignJWT({ ...(await settings.claims(scope, user)), ...claims })
       .setProtectedHeader({ alg: algorithm, kid, typ: 'JWT' })
       .sign(key),
     token_type: 'bearer',
     expires_in: settings.lifetime,
     expires_at: expiresAt,
-    refresh_token: session.refreshToken,
+    refresh_token: refreshToken,
     user,
   }
 }

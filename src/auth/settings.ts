@@ -3,17 +3,36 @@ import type { Limit } from '../core/limit.ts'
 import type { Mailer } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
 import { type Keys, makeKeys } from './keys.ts'
-import type { PasswordFormat } from './password.ts'
-import type { User } from './wire.ts'
+import type { MailTemplates } from './mails.ts'
+import type { AuthEvent, AuthPart } from './part.ts'
+import type { PasswordCheck, PasswordFormat } from './password.ts'
+import { allowList } from './redirect.ts'
+import { type Metadata, toUser, type User, type UserRow, userColumns } from './wire.ts'
 
 type Awaitable<T> = T | Promise<T>
 
 /** What someone signs up with. */
 export interface SignUpRequest {
-  /** Normalised. */
+  /** Normalised; empty if there is none. */
   email: string
+  /** Normalised; only where someone signs up by phone. */
+  phone?: string
   /** Becomes `user_metadata`. */
   data: Readonly<Record<string, unknown>>
+}
+
+/** A password that was tried at an account. */
+export interface PasswordAttempt {
+  userId: string
+  /** Whether it is right. */
+  valid: boolean
+}
+
+/** A text message that is ready to leave. */
+export interface Sms {
+  /** E.164 without the plus. */
+  to: string
+  text: string
 }
 
 export interface AuthOptions<Env> {
@@ -21,13 +40,44 @@ export interface AuthOptions<Env> {
   site: string | ((env: Env) => string)
   /** Where the host mounts `routes`. Issuer of tokens is `site` and this. @default '/auth/v1' */
   path?: string
-  /** Sends security notices. Without it none are sent. */
+  /**
+   * Other places than `site` to which a browser may be led back (`redirectTo`), such as `https://app.example/welcome`,
+   * `https://*.app.example/**` or `myapp://login`. `*` stops at `.` and `/`, `**` does not.
+   * @default []
+   */
+  redirects?: readonly string[]
+  /** Sends links, codes and security notices. Without it nothing that needs a mailbox is there. */
   mailer?: Mailer
+  /** Sends codes by text message. Without it phones are refused. */
+  sms?: (scope: Scope<Env>, sms: Sms) => Awaitable<void>
+  /**
+   * Whether an address counts as proven as soon as someone signs up with it. Only for development, or where the
+   * addresses are proven elsewhere: sign-up then tells whether an address has an account.
+   * @default true without a mailer, else false
+   */
+  autoconfirm?: boolean
+  /** Whether a guest may have an account without an address. @default false */
+  anonymous?: boolean
+  /** Whether a new password needs a code from `/reauthenticate` unless the session is under a day old. @default false */
+  reauthentication?: boolean
+  /** What links and codes are like. */
+  codes?: {
+    /** Digits, 6 to 10. @default 6 */
+    length?: number
+    /** Seconds that a link lives; a code lives as long, but at most 600. Invitations live a day. @default 3600 */
+    seconds?: number
+  }
+  /** Replaces mails, all or some, each a function of what it says. For languages, look at its `locale`. */
+  mails?: Partial<MailTemplates>
+  /** Parts that are not in the base: `mfa()`, `admin()`, `google({ … })`, … */
+  with?: readonly AuthPart[]
   password?: {
     /** In characters. @default 8 (the least that is allowed; 15 is what NIST advises) */
     minLength?: number
     /** Other formats that the users table may hold, as after an import; each becomes argon2id at sign-in. */
     formats?: readonly PasswordFormat[]
+    /** Further checks of new passwords, such as `common()` and `breached()` of `leanto/auth/passwords`. */
+    checks?: readonly PasswordCheck[]
   }
   accessToken?: {
     /** In seconds; also how long a token of an ended session is still taken by other modules. @default 3600 */
@@ -49,25 +99,57 @@ export interface AuthOptions<Env> {
     signIns?: Limit | false
     /** Sign-ups from one network. @default { max: 30, seconds: 300 } */
     signUps?: Limit | false
+    /** Mails or text messages to one address from one network. @default { max: 5, seconds: 300 } */
+    messages?: Limit | false
+    /** Mails or text messages to one address, whoever asks. @default { max: 30, seconds: 3600 } */
+    inbox?: Limit | false
   }
   /** Whether anyone may sign up. @default true */
   signUp?: boolean
   before?: {
     /** Runs before a user is made; throws a `Fault` to refuse. */
     signUp?: (scope: Scope<Env>, request: SignUpRequest) => Awaitable<void>
+    /**
+     * Hears of each password that was tried at an account, before it counts; throws a `Fault` to refuse. What it takes in
+     * time or answers differently says that there is an account.
+     */
+    password?: (scope: Scope<Env>, attempt: PasswordAttempt) => Awaitable<void>
+    /** Adds claims to an access token; those that `auth` sets itself stay. */
+    accessToken?: (scope: Scope<Env>, user: User) => Awaitable<Record<string, unknown>>
   }
   after?: {
     /** Runs once the user is stored, after the response. */
     signUp?: (scope: Scope<Env>, user: User) => Awaitable<void>
+    /** Hears of whatever happens, such as `login` or `factor_verified`, after the response. */
+    event?: (scope: Scope<Env>, event: AuthEvent) => Awaitable<void>
   }
 }
 
 /** The options, checked and filled in; what the verbs work by. */
 export interface Settings {
+  /** The app's origin. */
+  readonly site: (scope: Scope) => string
   readonly issuer: (scope: Scope) => string
+  /** Whether `redirects` has this URL. */
+  readonly allows: (url: URL) => boolean
   readonly keys: Keys
   readonly mailer: Mailer | undefined
-  readonly password: { readonly minLength: number; readonly formats: readonly PasswordFormat[] }
+  readonly sms: ((scope: Scope, sms: Sms) => Awaitable<void>) | undefined
+  readonly autoconfirm: boolean
+  readonly anonymous: boolean
+  readonly reauthentication: boolean
+  /** Digits, and seconds. */
+  readonly codes: { readonly length: number; readonly seconds: number }
+  readonly mails: Partial<MailTemplates>
+  readonly parts: readonly AuthPart[]
+  /** What to select of a user `u`: a `UserRow`, and what the parts add. */
+  readonly userColumns: string
+  readonly toUser: (row: UserRow) => User
+  readonly password: {
+    readonly minLength: number
+    readonly formats: readonly PasswordFormat[]
+    readonly checks: readonly PasswordCheck[]
+  }
   /** In seconds. */
   readonly lifetime: number
   /** In milliseconds. */
@@ -76,10 +158,15 @@ export interface Settings {
     readonly idle: number
     readonly absolute: number | null
   }
-  readonly limits: Readonly<Record<'guesses' | 'signIns' | 'signUps', Limit | false>>
+  readonly limits: Readonly<
+    Record<'guesses' | 'signIns' | 'signUps' | 'messages' | 'inbox', Limit | false>
+  >
   readonly signUp: boolean
   readonly beforeSignUp: (scope: Scope, request: SignUpRequest) => Awaitable<void>
+  readonly beforePassword: (scope: Scope, attempt: PasswordAttempt) => Awaitable<void>
+  readonly afterEvent: ((scope: Scope, event: AuthEvent) => Awaitable<void>) | undefined
   readonly afterSignUp: ((scope: Scope, user: User) => Awaitable<void>) | undefined
+  readonly claims: (scope: Scope, user: User) => Awaitable<Metadata>
 }
 
 const wrong = (option: string, fix: string) => new TypeError(`auth: \`${option}\` ${fix}`)
@@ -101,6 +188,15 @@ function limit(option: string, value: Limit | false): Limit | false {
 const isOrigin = (site: unknown): site is string =>
   typeof site === 'string' && /^https?:/.test(site) && URL.parse(site)?.origin === site
 
+function partsOf(parts: readonly AuthPart[]): readonly AuthPart[] {
+  const names = parts.map((part) => part?.name)
+  if (names.some((name) => typeof name !== 'string'))
+    throw wrong('with', 'must list parts, such as mfa()')
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice) throw wrong('with', `lists ${twice} twice`)
+  return Object.freeze([...parts])
+}
+
 /** @throws {TypeError} that names the option and the fix. */
 export function settingsOf<Env>(options: AuthOptions<Env>): Settings {
   const { site, path = '/auth/v1', mailer, signUp = true } = options ?? {}
@@ -111,20 +207,48 @@ export function settingsOf<Env>(options: AuthOptions<Env>): Settings {
   if (mailer !== undefined && typeof mailer?.send !== 'function')
     throw wrong('mailer', 'must have a `send` function, as email(base, …) has')
   if (typeof signUp !== 'boolean') throw wrong('signUp', 'must be true or false')
-  const { minLength = 8, formats = [] } = options.password ?? {}
+  for (const name of ['autoconfirm', 'anonymous', 'reauthentication'] as const)
+    if (options[name] !== undefined && typeof options[name] !== 'boolean')
+      throw wrong(name, 'must be true or false')
+  if (options.sms !== undefined && typeof options.sms !== 'function')
+    throw wrong('sms', 'must be a function that sends { to, text }')
+  const autoconfirm = options.autoconfirm ?? mailer === undefined
+  if (!autoconfirm && !mailer)
+    throw wrong('autoconfirm', 'can be false only with a `mailer` that sends the confirmations')
+  if (options.reauthentication && !mailer && !options.sms)
+    throw wrong('reauthentication', 'needs a `mailer` or `sms` that sends the codes')
+  const parts = partsOf(options.with ?? [])
+  const { minLength = 8, formats = [], checks = [] } = options.password ?? {}
   const { grace = 10, idle = 90 * 86_400, absolute = null } = options.refreshToken ?? {}
-  const { guesses, signIns, signUps } = options.limits ?? {}
+  const { guesses, signIns, signUps, messages, inbox } = options.limits ?? {}
   const lifetime = whole('accessToken.lifetime', options.accessToken?.lifetime ?? 3600, 60, 86_400)
 
+  const origin = (scope: Scope): string => {
+    const answered = typeof site === 'function' ? site(scope.env as Env) : site
+    if (isOrigin(answered)) return answered
+    throw coreFaults.misconfigured({ message: 'auth: `site` must answer the public origin' })
+  }
+
   return Object.freeze({
-    issuer(scope: Scope) {
-      const origin = typeof site === 'function' ? site(scope.env as Env) : site
-      if (isOrigin(origin)) return origin + path
-      throw coreFaults.misconfigured({ message: 'auth: `site` must answer the public origin' })
-    },
+    site: origin,
+    issuer: (scope: Scope) => origin(scope) + path,
+    allows: allowList(options.redirects ?? []),
     keys: makeKeys(lifetime),
     mailer,
-    password: { minLength: whole('password.minLength', minLength, 8, 128), formats },
+    sms: options.sms as Settings['sms'],
+    autoconfirm,
+    anonymous: options.anonymous ?? false,
+    reauthentication: options.reauthentication ?? false,
+    codes: {
+      length: whole('codes.length', options.codes?.length ?? 6, 6, 10),
+      seconds: whole('codes.seconds', options.codes?.seconds ?? 3600, 60, 86_400),
+    },
+    mails: options.mails ?? {},
+    parts,
+    userColumns: [userColumns, ...parts.flatMap(({ columns }) => columns ?? [])].join(', '),
+    toUser: (row: UserRow) =>
+      parts.reduce((user, { show }) => show?.(row as never, user) ?? user, toUser(row)),
+    password: { minLength: whole('password.minLength', minLength, 8, 128), formats, checks },
     lifetime,
     refresh: {
       grace: whole('refreshToken.grace', grace, 0, 60) * 1000,
@@ -137,10 +261,17 @@ export function settingsOf<Env>(options: AuthOptions<Env>): Settings {
       guesses: limit('guesses', guesses ?? { max: 10, seconds: 300 }),
       signIns: limit('signIns', signIns ?? { max: 30, seconds: 300 }),
       signUps: limit('signUps', signUps ?? { max: 30, seconds: 300 }),
+      messages: limit('messages', messages ?? { max: 5, seconds: 300 }),
+      inbox: limit('inbox', inbox ?? { max: 30, seconds: 3600 }),
     },
     signUp,
     beforeSignUp: (scope: Scope, request: SignUpRequest) =>
       options.before?.signUp?.(scope as Scope<Env>, request),
+    beforePassword: (scope: Scope, attempt: PasswordAttempt) =>
+      options.before?.password?.(scope as Scope<Env>, attempt),
+    afterEvent: options.after?.event as Settings['afterEvent'],
     afterSignUp: options.after?.signUp as Settings['afterSignUp'],
+    claims: async (scope: Scope, user: User) =>
+      (await options.before?.accessToken?.(scope as Scope<Env>, user)) ?? {},
   })
 }

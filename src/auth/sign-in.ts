@@ -1,18 +1,21 @@
 import type { Statement } from '../core/database.ts'
 import type { Scope } from '../core/scope.ts'
+import { type Address, byAddress, normalisePhone } from './address.ts'
 import { type Budget, checkSpent, giveBack, refundAll, signInBudgets, spendAll } from './budget.ts'
+import { and, byId, condition } from './condition.ts'
 import { normaliseEmail } from './email.ts'
 import { authFaults } from './faults.ts'
+import { happened } from './part.ts'
 import { hashPassword, isCurrent, isPossible, verifyPassword } from './password.ts'
-import { answerSession, newSession } from './session.ts'
+import { answerSession, startSession } from './session.ts'
 import type { Settings } from './settings.ts'
+import type { Origin } from './sign-up.ts'
 import type { Session, UserRow } from './wire.ts'
 
-export interface SignIn {
-  email: string
+export interface SignIn extends Origin {
+  email?: string
+  phone?: string
   password: string
-  /** Where the call comes from (`networkOf`); its budgets are spent by wrong passwords. */
-  network?: string | null
 }
 
 /**
@@ -21,14 +24,16 @@ export interface SignIn {
  *
  * Two trips; the second only when the password is right.
  *
- * @throws {Fault} `invalid_credentials`, `user_banned` (to whoever knows the password), `rate_limited`.
+ * @throws {Fault} `invalid_credentials`, `rate_limited`; and to whoever knows the password `user_banned`,
+ * `email_not_confirmed`, `phone_not_confirmed`.
  */
 export const signIn =
   (settings: Settings) =>
-  async (scope: Scope, { email, password, network }: SignIn): Promise<Session> => {
-    const address = normaliseEmail(email)
+  async (scope: Scope, input: SignIn): Promise<Session> => {
+    const { password, network } = input
+    const address = addressOf(input)
     if (!address || !isPossible(password)) throw authFaults.invalid_credentials()
-    const budgets = await signInBudgets(settings, scope, { email: address, network })
+    const budgets = await signInBudgets(settings, scope, { email: address.value, network })
     const select = selectUser(scope, address)
     const results = await settings.keys.batch(scope, [...spendAll(scope, budgets), select])
     checkSpent(scope, budgets, results)
@@ -37,7 +42,7 @@ export const signIn =
       // A second look only where the stored password was replaced while this one was checked, as a parallel sign-in
       // does that hashes it anew.
       for (let look = 1; ; look++) {
-        const session = await attempt(settings, scope, { user, password, budgets })
+        const session = await attempt(settings, scope, { ...input, address, user, budgets })
         if (session) return session
         if (look === 2) throw authFaults.invalid_credentials()
         user = (await select.first<UserRow>()) ?? undefined
@@ -48,31 +53,53 @@ export const signIn =
     }
   }
 
-const selectUser = (scope: Scope, email: string): Statement =>
-  scope.db.prepare('SELECT * FROM leanto_auth_users WHERE email = ?').bind(email)
+function addressOf({ email, phone }: SignIn): Address | undefined {
+  const value = phone ? normalisePhone(phone) : normaliseEmail(email ?? '')
+  return value ? { type: phone ? 'phone' : 'email', value } : undefined
+}
+
+function selectUser(scope: Scope, address: Address): Statement {
+  const { sql, values } = byAddress(address)
+  return scope.db
+    .prepare(`SELECT u.* FROM leanto_auth_users u WHERE ${sql} AND u.deleted_at IS NULL`)
+    .bind(...values)
+}
 
 /** @returns `undefined` if the password was right but the user has changed since. */
 async function attempt(
   settings: Settings,
   scope: Scope,
-  { user, password, budgets }: { user?: UserRow; password: string; budgets: readonly Budget[] },
+  input: SignIn & { address: Address; user: UserRow | undefined; budgets: readonly Budget[] },
 ): Promise<Session | undefined> {
+  const { address, user, password, budgets, client, network } = input
   const stored = user?.password
   const right = await verifyPassword(stored, password, settings.password.formats)
-  if (!user || !stored || !right) throw authFaults.invalid_credentials()
+  if (user) await settings.beforePassword(scope, { userId: user.id, valid: right })
+  if (!user || !stored || !right) {
+    happened(settings, scope, { action: 'login_failed', userId: user?.id, network })
+    throw authFaults.invalid_credentials()
+  }
   if ((user.banned_until ?? 0) > scope.now()) throw authFaults.user_banned()
+  if (address.type === 'email' && user.email_confirmed_at === null)
+    throw authFaults.email_not_confirmed()
+  if (address.type === 'phone' && user.phone_confirmed_at === null)
+    throw authFaults.phone_not_confirmed()
 
   const kept = isCurrent(stored) ? stored : hashPassword(password)
-  const session = await newSession(settings, scope, { id: user.id, password: kept })
-  const now = scope.now()
-  const seen = scope.db
-    .prepare(
-      `UPDATE leanto_auth_users SET last_sign_in_at = ?1, updated_at = ?1, password = ?2
-       WHERE id = ?3 AND password = ?4 AND coalesce(banned_until, 0) <= ?1 RETURNING *`,
-    )
-    .bind(now, kept, user.id, stored)
-  const refunds = refundAll(scope, budgets)
-  const [updated] = await scope.db.batch<UserRow>([seen, ...session.statements, ...refunds])
-  const row = updated?.results[0]
-  return row && answerSession(settings, scope, { ...session, createdAt: now, user: row })
+  const session = await startSession(settings, scope, {
+    user: and(byId(user.id), byAddress(address), condition('u.password = ?', kept)),
+    method: 'password',
+    client,
+  })
+  const rehash = scope.db
+    .prepare('UPDATE leanto_auth_users SET password = ? WHERE id = ? AND password = ?')
+    .bind(kept, user.id, stored)
+  const results = await scope.db.batch([
+    ...(kept === stored ? [] : [rehash]),
+    ...refundAll(scope, budgets),
+    ...session.statements,
+  ])
+  if (results.at(-1)?.results.length !== 1) return undefined
+  happened(settings, scope, { action: 'login', userId: user.id, network })
+  return answerSession(settings, scope, session, results.at(-1))
 }

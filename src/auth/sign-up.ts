@@ -1,21 +1,50 @@
-import { uuidv7 } from '../core/id.ts'
 import type { Scope } from '../core/scope.ts'
-import { checkSpent, giveBack, signUpBudgets, spendAll } from './budget.ts'
-import { normaliseEmail } from './email.ts'
+import { type Address, byAddress, isPending, requireEmail, requirePhone } from './address.ts'
+import {
+  type Budget,
+  checkSpent,
+  giveBack,
+  messageBudgets,
+  signUpBudgets,
+  spendAll,
+  touch,
+} from './budget.ts'
+import { and, byId, condition } from './condition.ts'
 import { authFaults } from './faults.ts'
+import { sendMail } from './mails.ts'
+import { deliver, prepareCode } from './message.ts'
 import { checkMetadata } from './metadata.ts'
+import { newUser } from './new-user.ts'
+import { happened } from './part.ts'
 import { checkPassword, hashPassword } from './password.ts'
-import { answerSession, newSession } from './session.ts'
+import type { Challenge } from './pkce.ts'
+import { answerSession, type Client, startSession } from './session.ts'
 import type { Settings } from './settings.ts'
-import { type Metadata, type Session, toUser, type User, type UserRow } from './wire.ts'
+import type { Metadata, Session, User, UserRow } from './wire.ts'
 
-export interface SignUp {
-  email: string
+/** What most calls say of where they come from. */
+export interface Origin {
+  /** Where the call comes from (`networkOf`); its budgets are spent. */
+  network?: string | null | undefined
+  /** What the session remembers of its device. */
+  client?: Client | undefined
+}
+
+/** Where a link leads back to, and how. */
+export interface LinkTarget {
+  /** Checked against `site` and `redirects`; anything else leads to `site`. */
+  redirectTo?: string | undefined
+  /** Makes the link answer with a code that only the verifier's holder can exchange. */
+  challenge?: Challenge | undefined
+}
+
+export interface SignUp extends Origin, LinkTarget {
+  email?: string
+  /** Needs `sms`. */
+  phone?: string
   password: string
   /** Becomes `user_metadata`. @default {} */
   data?: Metadata
-  /** Where the call comes from (`networkOf`); its budget is spent. */
-  network?: string | null
 }
 
 export interface CreateUser {
@@ -27,101 +56,146 @@ export interface CreateUser {
   appMetadata?: Metadata
 }
 
-const emailProvider = { provider: 'email', providers: ['email'] }
-
 /**
- * Makes a user and signs them in. There is no confirmation mail yet: the address counts as confirmed.
+ * Makes a user. With `autoconfirm` they are signed in, and a known address is refused. Without it a link and a code are
+ * sent, and the answer is a user who is still to be confirmed, the same one for every address that has an account
+ * already: only the mailbox learns which it was.
  *
- * Two trips. Of parallel calls with one address exactly one makes the user.
+ * Two trips. Of parallel calls with one address exactly one makes the user. Whoever signs up last with an address that
+ * nobody has proven yet sets its password and metadata.
  *
- * @throws {Fault} `signup_disabled`, `validation_failed`, `weak_password`, `user_already_exists`, `rate_limited`, or
- * what `before.signUp` throws.
+ * @throws {Fault} `signup_disabled`, `validation_failed`, `weak_password`, `user_already_exists`,
+ * `phone_provider_disabled`, `rate_limited`, or what `before.signUp` throws.
  */
 export const signUp =
   (settings: Settings) =>
-  async (scope: Scope, { email, password, data = {}, network }: SignUp): Promise<Session> => {
+  async (scope: Scope, input: SignUp): Promise<Session | User> => {
     if (!settings.signUp) throw authFaults.signup_disabled()
-    const request = { email: requireEmail(email), data: checkMetadata(data) }
-    checkPassword(password, settings.password.minLength)
+    const { password, data = {}, network } = input
+    const address = addressOf(settings, input)
+    checkMetadata(data)
+    await checkPassword(settings, scope, password, [address.value])
+    const immediate = address.type === 'email' && settings.autoconfirm
     const budgets = signUpBudgets(settings, scope, network)
+    if (!immediate)
+      budgets.push(...(await messageBudgets(settings, { target: address.value, network })))
     checkSpent(scope, budgets, await settings.keys.batch(scope, spendAll(scope, budgets)))
     try {
-      await settings.beforeSignUp(scope, request)
+      await settings.beforeSignUp(
+        scope,
+        address.type === 'email'
+          ? { email: address.value, data }
+          : { email: '', phone: address.value, data },
+      )
       // Hashed whether or not the address is taken, so that the time does not tell.
-      const user = newUser(scope, { ...request, password: hashPassword(password), app: {} })
-      const { id, password: encoded } = user.row
-      const session = await newSession(settings, scope, { id, password: encoded as string })
-      const [inserted] = await scope.db.batch([user.insert, ...session.statements])
-      if (inserted?.results.length !== 1) throw authFaults.user_already_exists()
-      if (settings.afterSignUp)
-        scope.waitUntil(later(() => settings.afterSignUp?.(scope, toUser(user.row))))
-      return await answerSession(settings, scope, {
-        ...session,
-        createdAt: scope.now(),
-        user: user.row,
-      })
+      const encoded = hashPassword(password)
+      const made = { settings, scope, address, encoded, data }
+      return immediate ? await signUpNow(made, input) : await signUpLater(made, input, budgets)
     } catch (error) {
       giveBack(scope, budgets, error)
       throw error
     }
   }
 
+interface Made {
+  settings: Settings
+  scope: Scope
+  address: Address
+  encoded: string
+  data: Metadata
+}
+
+function addressOf(settings: Settings, { email, phone }: SignUp): Address {
+  if (!phone) return { type: 'email', value: requireEmail(email ?? '') }
+  if (!settings.sms)
+    throw authFaults.phone_provider_disabled({ message: 'Phone signups are disabled' })
+  if (email)
+    throw authFaults.validation_failed({
+      message: 'Only an email address or phone number should be provided on signup.',
+    })
+  return { type: 'phone', value: requirePhone(phone) }
+}
+
+async function signUpNow(
+  { settings, scope, address, encoded, data }: Made,
+  { client }: SignUp,
+): Promise<Session> {
+  const user = newUser(scope, { address, password: encoded, data, proven: true })
+  const session = await startSession(settings, scope, {
+    user: and(byId(user.row.id), condition('u.password = ?', encoded)),
+    method: 'password',
+    client,
+  })
+  const statements = [user.insert, user.identity, ...session.statements]
+  const results = await scope.db.batch(statements)
+  if (results[0]?.results.length !== 1) throw authFaults.user_already_exists()
+  const row = results.at(-1)?.results[0] as unknown as UserRow
+  heard(settings, scope, row)
+  return answerSession(settings, scope, session, results.at(-1))
+}
+
+async function signUpLater(
+  { settings, scope, address, encoded, data }: Made,
+  { redirectTo, challenge }: SignUp,
+  budgets: readonly Budget[],
+): Promise<User> {
+  const user = newUser(scope, { address, password: encoded, data, proven: false })
+  const code = await prepareCode(settings, scope, {
+    kind: address.type === 'email' ? 'signup' : 'sms',
+    user: and(byAddress(address), isPending),
+    address,
+    redirectTo,
+    challenge,
+    keep: true,
+  })
+  const claim = scope.db
+    .prepare(
+      `UPDATE leanto_auth_users AS u SET password = ?, user_metadata = ?, confirmation_sent_at = ?
+       WHERE (${byAddress(address).sql}) AND ${isPending.sql}`,
+    )
+    .bind(encoded, JSON.stringify(data), scope.now(), address.value)
+  const [inserted, , , stored] = await scope.db.batch([
+    user.insert,
+    user.identity,
+    claim,
+    code.statement,
+    ...touch(scope, budgets),
+  ])
+  if (stored?.results.length === 1) deliver(settings, scope, code, data)
+  // A phone gets no second kind of text: each one costs.
+  else if (address.type === 'email') sendMail(settings, scope, 'exists', { email: address.value })
+  if (inserted?.results.length === 1) heard(settings, scope, user.row)
+  return settings.toUser({ ...user.row, confirmation_sent_at: scope.now() })
+}
+
+function heard(settings: Settings, scope: Scope, row: UserRow): void {
+  happened(settings, scope, { action: 'user_signedup', userId: row.id })
+  const { afterSignUp } = settings
+  if (afterSignUp) scope.waitUntil(later(() => afterSignUp(scope, settings.toUser(row))))
+}
+
 /**
- * Makes a user for the server: no budget, no session, whatever `signUp` says. One trip.
+ * Makes a user for the server: no budget, no session, whatever `signUp` says. The address counts as proven. One trip.
  *
  * @throws {Fault} `validation_failed`, `weak_password`, `email_exists`.
  */
 export const createUser =
   (settings: Settings) =>
   async (scope: Scope, input: CreateUser): Promise<User> => {
-    const email = requireEmail(input.email)
-    if (input.password !== undefined) checkPassword(input.password, settings.password.minLength)
-    const { row, insert } = newUser(scope, {
-      email,
+    const address: Address = { type: 'email', value: requireEmail(input.email) }
+    if (input.password !== undefined)
+      await checkPassword(settings, scope, input.password, [address.value])
+    const { row, insert, identity } = newUser(scope, {
+      address,
       data: checkMetadata(input.userMetadata ?? {}),
       app: checkMetadata(input.appMetadata ?? {}),
       password: input.password === undefined ? null : hashPassword(input.password),
+      proven: true,
     })
-    row.last_sign_in_at = null
-    const { results } = await insert.all()
-    if (results.length !== 1) throw authFaults.email_exists()
-    return toUser(row)
+    const [inserted] = await scope.db.batch([insert, identity])
+    if (inserted?.results.length !== 1) throw authFaults.email_exists()
+    return settings.toUser(row)
   }
-
-function newUser(
-  scope: Scope,
-  input: { email: string; password: string | null; data: object; app: object },
-) {
-  const now = scope.now()
-  const row: UserRow = {
-    id: uuidv7(now),
-    email: input.email,
-    password: input.password,
-    app_metadata: JSON.stringify({ ...input.app, ...emailProvider }),
-    user_metadata: JSON.stringify(input.data),
-    email_confirmed_at: now,
-    last_sign_in_at: now,
-    banned_until: null,
-    created_at: now,
-    updated_at: now,
-  }
-  const insert = scope.db
-    .prepare(
-      `INSERT INTO leanto_auth_users (id, email, password, app_metadata, user_metadata,
-         email_confirmed_at, last_sign_in_at, created_at, updated_at)
-       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?6, ?6) ON CONFLICT (email) DO NOTHING RETURNING id`,
-    )
-    .bind(row.id, row.email, row.password, row.app_metadata, row.user_metadata, now)
-  return { row, insert }
-}
-
-function requireEmail(email: string): string {
-  const normalised = normaliseEmail(email)
-  if (normalised) return normalised
-  throw authFaults.validation_failed({
-    message: 'Unable to validate email address: invalid format',
-  })
-}
 
 const later = async (work: () => unknown): Promise<void> => {
   await work()

@@ -1,18 +1,33 @@
+import type { Statement } from '../core/database.ts'
 import type { Scope } from '../core/scope.ts'
-import { normaliseEmail } from './email.ts'
+import { type Address, requireEmail, requirePhone } from './address.ts'
+import { type Budget, checkSpent, giveBack, messageBudgets, spendAll } from './budget.ts'
+import { addIdentity } from './change.ts'
+import { changeCodes, deliverChange } from './change-codes.ts'
+import { consumeCode, type TakenCode } from './codes.ts'
+import { and, byId, condition } from './condition.ts'
 import { authFaults } from './faults.ts'
+import { sendMail } from './mails.ts'
+import type { PreparedCode } from './message.ts'
 import { checkMetadata, mergeMetadata } from './metadata.ts'
+import { happened } from './part.ts'
 import { checkPassword, hashPassword, verifyPassword } from './password.ts'
 import type { Caller } from './session.ts'
 import type { Settings } from './settings.ts'
-import { type Metadata, toUser, type User, type UserRow } from './wire.ts'
+import type { LinkTarget } from './sign-up.ts'
+import type { Metadata, SessionRow, User, UserRow } from './wire.ts'
 
-export interface UpdateUser extends Caller {
-  /** Only the address that the user has already; another one needs a confirmation that does not exist yet. */
-  email?: string
-  password?: string
+export interface UpdateUser extends Caller, LinkTarget {
+  /** Changes once it is confirmed from both mailboxes. */
+  email?: string | undefined
+  /** Changes once its code is shown. */
+  phone?: string | undefined
+  password?: string | undefined
+  /** The code of `/reauthenticate`, where a new password needs one. */
+  nonce?: string | undefined
   /** Merged into `user_metadata` key by key; `null` deletes one. */
-  data?: Metadata
+  data?: Metadata | undefined
+  network?: string | null | undefined
 }
 
 /**
@@ -20,114 +35,250 @@ export interface UpdateUser extends Caller {
  *
  * @throws {Fault} `user_not_found`, `session_not_found`, `user_banned` (403 each).
  */
-export const getUser = async (scope: Scope, caller: Caller): Promise<User> =>
-  toUser(await readUser(scope, caller))
+export const getUser =
+  (settings: Settings) =>
+  async (scope: Scope, caller: Caller): Promise<User> =>
+    settings.toUser(checkCaller(scope, await callerStatement(settings, scope, caller).first()))
 
-async function readUser(scope: Scope, { userId, sessionId }: Caller): Promise<UserRow> {
-  const row = await scope.db
+/** Reads the caller with their session; `checkCaller` says whether they may go on. */
+export const callerStatement = (
+  settings: Settings,
+  scope: Scope,
+  { userId, sessionId }: Caller,
+): Statement =>
+  scope.db
     .prepare(
-      `SELECT u.*, s.id AS session_id FROM leanto_auth_users u
+      `SELECT ${settings.userColumns}, s.id AS session_id, s.created_at AS session_created_at,
+         s.not_after, s.aal, s.amr
+       FROM leanto_auth_users u
        LEFT JOIN leanto_auth_sessions s
          ON s.id = ?2 AND s.user_id = u.id AND coalesce(s.not_after, ?3 + 1) > ?3
        WHERE u.id = ?1`,
     )
     .bind(userId, sessionId, scope.now())
-    .first<UserRow & { session_id: string | null }>()
-  if (!row) throw authFaults.user_not_found()
+
+/** @throws {Fault} `user_not_found`, `session_not_found`, `user_banned` (403 each). */
+export function checkCaller(scope: Scope, read: unknown): SessionRow {
+  const row = read as SessionRow | null | undefined
+  if (!row || row.deleted_at !== null) throw authFaults.user_not_found()
   if (row.session_id === null) throw authFaults.session_not_found()
   if ((row.banned_until ?? 0) > scope.now()) throw authFaults.user_banned({ status: 403 })
   return row
 }
 
 const mostTries = 20
+/** Milliseconds in which a session is young enough to choose a new password without a code. */
+const recent = 86_400_000
 
 /**
  * Changes the caller's user. Two trips; one more for each change that came in between. A new password ends every other
- * session of the user, always.
+ * session of the user, always. A new address waits for its proof, and says nothing of whether someone else has it.
  *
- * @throws {Fault} What `getUser` throws, `validation_failed`, `weak_password`, `same_password`, `conflict`.
+ * @throws {Fault} What `getUser` throws, `validation_failed`, `weak_password`, `same_password`,
+ * `reauthentication_needed`, `reauthentication_not_valid`, `phone_provider_disabled`, `rate_limited`, `conflict`.
  */
 export const updateUser =
   (settings: Settings) =>
   async (scope: Scope, input: UpdateUser): Promise<User> => {
-    const { email, password, data } = input
+    const { password, data } = input
+    const asked = askedAddresses(settings, input)
     if (data) checkMetadata(data)
-    if (password !== undefined) checkPassword(password, settings.password.minLength)
-    let row = await readUser(scope, input)
-    if (email !== undefined && normaliseEmail(email) !== row.email)
-      throw authFaults.validation_failed({
-        message: 'Changing the email address needs a confirmation mail, which is not available yet',
-      })
-    if (password === undefined && data === undefined) return toUser(row)
-    const encoded = password === undefined ? undefined : await replacement(settings, row, password)
-
-    for (let tries = 0; tries < mostTries; tries++) {
-      const changed = await write(scope, input, row, encoded)
-      if (changed) {
-        if (encoded) notify(settings, scope, changed)
-        return toUser(changed)
+    const budgets: Budget[] = []
+    for (const { value: target } of asked)
+      budgets.push(...(await messageBudgets(settings, { target, network: input.network })))
+    const first = [...spendAll(scope, budgets), callerStatement(settings, scope, input)]
+    const results = await scope.db.batch(first)
+    let row = checkCaller(scope, results.at(-1)?.results[0])
+    try {
+      const addresses = asked.filter(({ type, value }) => value !== row[type])
+      if (addresses.length > 0) checkSpent(scope, budgets, results)
+      const change = await prepare(settings, scope, { input, row, addresses })
+      if (!change) return settings.toUser(row)
+      for (let tries = 0; tries < mostTries; tries++) {
+        const changed = await write(settings, scope, change, row)
+        if (changed) return settings.toUser(changed)
+        const now = checkCaller(scope, await callerStatement(settings, scope, input).first())
+        if (password !== undefined && now.password !== row.password) break
+        row = now
       }
-      const now = await readUser(scope, input)
-      if (encoded && now.password !== row.password) break
-      row = now
+      throw authFaults.conflict()
+    } catch (error) {
+      giveBack(scope, budgets, error)
+      throw error
     }
-    throw authFaults.conflict()
   }
 
-async function replacement(settings: Settings, row: UserRow, password: string): Promise<string> {
+/** The addresses that are asked for, as far as they can be reached. */
+function askedAddresses(settings: Settings, { email, phone }: UpdateUser): Address[] {
+  const asked: Address[] = []
+  if (email !== undefined) asked.push({ type: 'email', value: requireEmail(email) })
+  if (phone !== undefined) {
+    if (!settings.sms)
+      throw authFaults.phone_provider_disabled({ message: 'Phone is not available' })
+    asked.push({ type: 'phone', value: requirePhone(phone) })
+  }
+  return asked
+}
+
+interface Change {
+  input: UpdateUser
+  addresses: readonly Address[]
+  /** The new password, encoded. */
+  encoded: string | undefined
+  nonce: TakenCode | undefined
+  /** Whether the new address counts as proven at once. */
+  immediate: boolean
+}
+
+async function prepare(
+  settings: Settings,
+  scope: Scope,
+  { input, row, addresses }: { input: UpdateUser; row: SessionRow; addresses: readonly Address[] },
+): Promise<Change | undefined> {
+  const { password, data } = input
+  const anonymous = row.is_anonymous === 1
+  const email = addresses.some(({ type }) => type === 'email')
+  const immediate = email && anonymous && settings.autoconfirm
+  if (email && !settings.mailer && !immediate)
+    throw authFaults.validation_failed({
+      message: 'Changing the email address needs confirmation mails, which this server cannot send',
+    })
+  if (anonymous && password !== undefined && addresses.length === 0)
+    throw authFaults.validation_failed({
+      status: 422,
+      message: 'Updating password of an anonymous user without an email or phone is not allowed',
+    })
+  if (password === undefined && data === undefined && addresses.length === 0) return undefined
+  const changes = Object.fromEntries(addresses.map(({ type, value }) => [type, value]))
+  for (const { beforeUpdate } of settings.parts)
+    beforeUpdate?.(row as never, { ...changes, password }, { aal: row.aal })
+  if (password === undefined)
+    return { input, addresses, encoded: undefined, nonce: undefined, immediate }
+  const nonce = await reauthenticated(settings, scope, input, row)
+  const words = [row.email ?? '', ...addresses.map(({ value }) => value)]
+  await checkPassword(settings, scope, password, words)
   if (row.password && (await verifyPassword(row.password, password, settings.password.formats)))
     throw authFaults.same_password()
-  return hashPassword(password)
+  return { input, addresses, encoded: hashPassword(password), nonce, immediate }
+}
+
+async function reauthenticated(
+  { reauthentication }: Settings,
+  scope: Scope,
+  { nonce, userId }: UpdateUser,
+  row: SessionRow,
+): Promise<TakenCode | undefined> {
+  if (!reauthentication || scope.now() - row.session_created_at < recent) return undefined
+  if (!nonce) throw authFaults.reauthentication_needed()
+  const target = row.email_confirmed_at === null ? row.phone : row.email
+  if (!/^\d{6,10}$/.test(nonce) || !target) throw authFaults.reauthentication_not_valid()
+  const own = condition('t.user_id = ?', userId)
+  return consumeCode(scope, ['reauthentication'], { target, code: nonce }, own)
 }
 
 /** Writes over exactly the row that was read; `undefined` if there is another one by now, and nothing was done. */
 async function write(
+  settings: Settings,
   scope: Scope,
-  { userId, sessionId, data }: UpdateUser,
-  row: UserRow,
-  encoded: string | undefined,
+  { input, addresses, encoded, nonce, immediate }: Change,
+  row: SessionRow,
 ): Promise<UserRow | undefined> {
+  const { userId, sessionId, data } = input
   const metadata = data
     ? JSON.stringify(mergeMetadata(JSON.parse(row.user_metadata), data))
     : row.user_metadata
+  const sets = ['user_metadata = ?', 'password = ?', 'updated_at = ?']
+  const values: unknown[] = [metadata, encoded ?? row.password, scope.now()]
+  const codes: PreparedCode[] = []
+  for (const address of addresses) {
+    if (immediate && address.type === 'email') {
+      sets.push(
+        'email = ?',
+        'email_confirmed_at = ?',
+        'is_anonymous = 0',
+        `app_metadata = json_set(app_metadata, '$.provider', 'email', '$.providers', json_array('email'))`,
+      )
+      values.push(address.value, scope.now())
+      continue
+    }
+    if (address.type === 'email') {
+      sets.push('email_change = ?', 'email_change_sent_at = ?', 'email_change_half = NULL')
+      values.push(address.value, scope.now())
+    } else {
+      sets.push('phone_change = ?')
+      values.push(address.value)
+    }
+    codes.push(...(await changeCodes(settings, scope, { ...input, row, address })))
+  }
+  const proof = nonce
+    ? and(nonce.user, condition('u.id = ?', userId))
+    : condition('u.id = ?', userId)
+  const free = immediate
+    ? condition(
+        'NOT EXISTS (SELECT 1 FROM leanto_auth_users o WHERE o.email = ?)',
+        addresses.find(({ type }) => type === 'email')?.value,
+      )
+    : condition('1')
   const update = scope.db
     .prepare(
-      `UPDATE leanto_auth_users SET user_metadata = ?1, password = ?2, updated_at = ?3
-       WHERE id = ?4 AND user_metadata = ?5 AND password IS ?6
-         AND EXISTS (SELECT 1 FROM leanto_auth_sessions WHERE id = ?7 AND user_id = ?4)
-       RETURNING *`,
+      `UPDATE leanto_auth_users AS u SET ${sets.join(', ')}
+       WHERE (${proof.sql}) AND ${free.sql} AND u.user_metadata = ? AND u.password IS ?
+         AND EXISTS (SELECT 1 FROM leanto_auth_sessions WHERE id = ? AND user_id = u.id)
+       RETURNING id`,
     )
-    .bind(
-      metadata,
-      encoded ?? row.password,
-      scope.now(),
-      userId,
-      row.user_metadata,
-      row.password,
-      sessionId,
-    )
-  if (!encoded) return (await update.first<UserRow>()) ?? undefined
-  // The new hash has its own salt: whoever finds it stored is the one who stored it.
-  const endOthers = scope.db
-    .prepare(
-      `DELETE FROM leanto_auth_sessions WHERE user_id = ?1 AND id <> ?2
-         AND EXISTS (SELECT 1 FROM leanto_auth_users WHERE id = ?1 AND password = ?3)`,
-    )
-    .bind(userId, sessionId, encoded)
-  const [updated] = await scope.db.batch<UserRow>([update, endOthers])
-  return updated?.results[0]
-}
-
-function notify({ mailer }: Settings, scope: Scope, { email }: UserRow): void {
-  if (!mailer) return
-  const said = [
-    `The password of your account ${email} has just been changed, and all your other sessions were signed out.`,
-    'If this was not you, someone else has access to your account: answer this mail at once.',
+    .bind(...values, ...proof.values, ...free.values, row.user_metadata, row.password, sessionId)
+  const statements = [
+    ...(nonce ? [nonce.take] : []),
+    update,
+    ...(immediate ? [addIdentity(scope, 'email', byId(userId))] : []),
+    ...(encoded ? endOthers(scope, input, encoded) : []),
+    ...codes.map(({ statement }) => statement),
+    ...(nonce ? [nonce.remove] : []),
+    callerStatement(settings, scope, input),
   ]
-  const html = said.map((line) => `<p>${escapeHtml(line)}</p>`).join('\n')
-  const mail = { to: email, subject: 'Your password was changed', text: said.join('\n\n'), html }
-  scope.waitUntil(Promise.resolve().then(() => mailer.send(scope, mail)))
+  const results = await scope.db.batch(statements)
+  if (nonce && !(results[0]?.results[0] as { taken: unknown } | undefined)?.taken)
+    throw authFaults.reauthentication_not_valid()
+  if (results[nonce ? 1 : 0]?.results.length !== 1) {
+    if (immediate) await refuseTaken(scope, addresses)
+    return undefined
+  }
+  for (const code of codes) deliverChange(settings, scope, row, code)
+  if (encoded) notify(settings, scope, row)
+  happened(settings, scope, { action: encoded ? 'user_updated_password' : 'user_modified', userId })
+  return results.at(-1)?.results[0] as unknown as UserRow
 }
 
-const escapeHtml = (text: string): string =>
-  text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
+/** What a new password ends: the other sessions, and every link that would let someone in without it (case 11). */
+function endOthers(
+  scope: Scope,
+  { userId, sessionId }: Caller,
+  encoded: string,
+): readonly Statement[] {
+  // The new hash has its own salt: whoever finds it stored is the one who stored it.
+  const stored = 'EXISTS (SELECT 1 FROM leanto_auth_users WHERE id = ?1 AND password = ?2)'
+  return [
+    scope.db
+      .prepare(`DELETE FROM leanto_auth_sessions WHERE user_id = ?1 AND id <> ?3 AND ${stored}`)
+      .bind(userId, encoded, sessionId),
+    scope.db
+      .prepare(
+        `DELETE FROM leanto_auth_tokens WHERE user_id = ?1 AND kind IN ('recovery', 'magiclink')
+           AND ${stored}`,
+      )
+      .bind(userId, encoded),
+  ]
+}
+
+async function refuseTaken(scope: Scope, addresses: readonly Address[]): Promise<void> {
+  const email = addresses.find(({ type }) => type === 'email')?.value
+  const taken = await scope.db
+    .prepare('SELECT 1 FROM leanto_auth_users WHERE email = ?')
+    .bind(email)
+    .first()
+  if (taken) throw authFaults.email_exists()
+}
+
+function notify(settings: Settings, scope: Scope, { email, email_confirmed_at }: UserRow): void {
+  if (email && email_confirmed_at !== null) sendMail(settings, scope, 'password_changed', { email })
+}

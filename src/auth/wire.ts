@@ -1,18 +1,70 @@
 import type { Fault } from '../core/fault.ts'
 
-/** A row of `leanto_auth_users`. */
+/** A row of `leanto_auth_users` with its identities, as `userColumns` selects it. */
 export interface UserRow {
   id: string
-  email: string
+  /** Not proven unless `email_confirmed_at` is set. */
+  email: string | null
+  phone: string | null
   password: string | null
   app_metadata: string
   user_metadata: string
   email_confirmed_at: number | null
+  phone_confirmed_at: number | null
+  is_anonymous: number
+  invited_at: number | null
+  confirmation_sent_at: number | null
+  recovery_sent_at: number | null
+  email_change: string | null
+  email_change_sent_at: number | null
+  email_change_half: string | null
+  phone_change: string | null
   last_sign_in_at: number | null
   banned_until: number | null
+  deleted_at: number | null
+  created_at: number
+  updated_at: number
+  /** JSON list of `IdentityRow`. */
+  identities: string
+}
+
+/** A row of `leanto_auth_identities`. */
+export interface IdentityRow {
+  id: string
+  provider: string
+  subject: string
+  email: string | null
+  /** The provider's claims. */
+  data: Metadata
+  last_sign_in_at: number | null
   created_at: number
   updated_at: number
 }
+
+/** A user with the session that was read. */
+export type SessionRow = UserRow & {
+  session_id: string
+  session_created_at: number
+  not_after: number | null
+  aal: string
+  /** JSON list of `Amr`. */
+  amr: string
+}
+
+/** One entry of the claim `amr`. */
+export interface Amr {
+  method: string
+  /** In seconds. */
+  timestamp: number
+  provider?: string
+}
+
+/** What every read of a user `u` selects. In this order the oldest identity comes first. */
+export const userColumns = `u.*, (
+  SELECT json_group_array(json_object('id', i.id, 'provider', i.provider, 'subject', i.subject,
+    'email', i.email, 'data', json(i.data), 'last_sign_in_at', i.last_sign_in_at,
+    'created_at', i.created_at, 'updated_at', i.updated_at) ORDER BY i.created_at, i.id)
+  FROM leanto_auth_identities i WHERE i.user_id = u.id) AS identities`
 
 export type Metadata = Record<string, unknown>
 
@@ -26,7 +78,7 @@ export interface UserIdentity {
   last_sign_in_at: string | undefined
   created_at: string
   updated_at: string
-  email: string
+  email?: string
 }
 
 /** A user as GoTrue's REST API shows one. Times are ISO 8601. */
@@ -34,10 +86,20 @@ export interface User {
   id: string
   aud: string
   role: string
+  /** Empty if there is none. */
   email: string
   email_confirmed_at: string | undefined
+  /** Empty if there is none. */
   phone: string
+  phone_confirmed_at: string | undefined
   confirmed_at: string | undefined
+  confirmation_sent_at: string | undefined
+  recovery_sent_at: string | undefined
+  invited_at: string | undefined
+  /** The address that a change is waiting for. */
+  new_email: string | undefined
+  email_change_sent_at: string | undefined
+  new_phone: string | undefined
   last_sign_in_at: string | undefined
   app_metadata: Metadata
   user_metadata: Metadata
@@ -45,6 +107,7 @@ export interface User {
   created_at: string
   updated_at: string
   banned_until: string | undefined
+  deleted_at: string | undefined
   is_anonymous: boolean
 }
 
@@ -69,41 +132,59 @@ const maybeIso = (time: number | null): string | undefined =>
 
 /** Names every field: a column that is added to the table does not leak by itself. */
 export function toUser(row: UserRow): User {
-  const app = JSON.parse(row.app_metadata) as Metadata
-  const confirmed = maybeIso(row.email_confirmed_at)
+  const email = maybeIso(row.email_confirmed_at)
+  const phone = maybeIso(row.phone_confirmed_at)
+  const identities = JSON.parse(row.identities) as IdentityRow[]
   return {
     id: row.id,
     aud: audience,
     role,
-    email: row.email,
-    email_confirmed_at: confirmed,
-    phone: '',
-    confirmed_at: confirmed,
+    email: row.email ?? '',
+    email_confirmed_at: email,
+    phone: row.phone ?? '',
+    phone_confirmed_at: phone,
+    confirmed_at: email ?? phone,
+    confirmation_sent_at: maybeIso(row.confirmation_sent_at),
+    recovery_sent_at: maybeIso(row.recovery_sent_at),
+    invited_at: maybeIso(row.invited_at),
+    new_email: row.email_change ?? undefined,
+    email_change_sent_at: maybeIso(row.email_change_sent_at),
+    new_phone: row.phone_change ?? undefined,
     last_sign_in_at: maybeIso(row.last_sign_in_at),
-    app_metadata: app,
+    app_metadata: JSON.parse(row.app_metadata) as Metadata,
     user_metadata: JSON.parse(row.user_metadata) as Metadata,
-    identities: [
-      {
-        identity_id: row.id,
-        id: row.id,
-        user_id: row.id,
-        identity_data: {
-          email: row.email,
-          email_verified: row.email_confirmed_at !== null,
-          phone_verified: false,
-          sub: row.id,
-        },
-        provider: 'email',
-        last_sign_in_at: maybeIso(row.last_sign_in_at),
-        created_at: iso(row.created_at),
-        updated_at: iso(row.updated_at),
-        email: row.email,
-      },
-    ],
+    identities: identities.map((identity) => toIdentity(row, identity)),
     created_at: iso(row.created_at),
     updated_at: iso(row.updated_at),
     banned_until: maybeIso(row.banned_until),
-    is_anonymous: false,
+    deleted_at: maybeIso(row.deleted_at),
+    is_anonymous: row.is_anonymous === 1,
+  }
+}
+
+/** What a mailbox or a phone says is in the user's row alone, so that it cannot differ from it. */
+function toIdentity(user: UserRow, identity: IdentityRow): UserIdentity {
+  const { id, provider, subject } = identity
+  const own = provider === 'email' || provider === 'phone'
+  const email = provider === 'email' ? user.email : identity.email
+  return {
+    identity_id: id,
+    id: subject,
+    user_id: user.id,
+    identity_data: own
+      ? {
+          ...identity.data,
+          ...(provider === 'email' ? { email: user.email } : { phone: user.phone }),
+          email_verified: provider === 'email' && user.email_confirmed_at !== null,
+          phone_verified: provider === 'phone' && user.phone_confirmed_at !== null,
+          sub: user.id,
+        }
+      : identity.data,
+    provider,
+    last_sign_in_at: maybeIso(identity.last_sign_in_at),
+    created_at: iso(identity.created_at),
+    updated_at: iso(identity.updated_at),
+    ...(email === null ? {} : { email }),
   }
 }
 

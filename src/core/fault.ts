@@ -70,6 +70,7 @@ export const coreFaults = faults({
   bad_api_key: [401, 'Invalid API key'],
   bad_token: [401, 'Invalid or expired token'],
   unauthenticated: [401, 'Sign in first'],
+  insufficient_aal: [401, 'Verify a second factor first'],
   rate_limited: [429, 'Too many requests'],
   misconfigured: [500, 'The server is not configured'],
 })

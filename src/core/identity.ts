@@ -49,13 +49,24 @@ export function bearerToken(request: Request): string | null {
   return token
 }
 
+/** What else a request may show than the derived keys and a token in its header. */
+export interface OtherProofs {
+  /** Whose API key this is, if it is neither of the two that are derived; `null` if it is nobody's. */
+  readonly key?: (scope: Scope, key: string) => Promise<Principal | null>
+  /** A token that is shown elsewhere, such as in a cookie. Asked only where there is no `Authorization`. */
+  readonly token?: (scope: Scope, request: Request) => string | null
+}
+
 /**
- * An Identity over API keys and one kind of bearer token. `apikey` must be one of the two keys if it is sent; the bearer
+ * An Identity over API keys and one kind of bearer token. `apikey` must be one of the keys if it is sent; the bearer
  * may be a key as well, as clients without a session send it. A token counts before a key.
  *
  * @param verify Answers a token's principal, or throws a 401 Fault.
  */
-export function identity(verify: (scope: Scope, token: string) => Promise<Principal>): Identity {
+export function identity(
+  verify: (scope: Scope, token: string) => Promise<Principal>,
+  other: OtherProofs = {},
+): Identity {
   // Pure function of the secret, kept because deriving costs three HKDF runs a request.
   const derived = new Map<string, Promise<ApiKeys>>()
   const keysOf = (secret: string) => {
@@ -66,12 +77,13 @@ export function identity(verify: (scope: Scope, token: string) => Promise<Princi
   const byKey = async (scope: Scope, key: string): Promise<Principal | null> => {
     const keys = await keysOf(scope.secret)
     if (await equal(key, keys.secret)) return service
-    return (await equal(key, keys.publishable)) ? guest : null
+    if (await equal(key, keys.publishable)) return guest
+    return (await other.key?.(scope, key)) ?? null
   }
   return {
     async principal(scope, request) {
       const apiKey = request.headers.get('apikey')
-      const token = bearerToken(request)
+      const token = bearerToken(request) ?? other.token?.(scope, request) ?? null
       const keyed = apiKey === null ? guest : await byKey(scope, apiKey)
       if (!keyed) throw coreFaults.bad_api_key()
       if (token === null || token === apiKey) return keyed

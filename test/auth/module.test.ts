@@ -4,15 +4,19 @@ import { Fault, migrate } from 'leanto'
 import {
   type AuthOptions,
   auth,
+  authFlows,
+  authIdentities,
   authKeys,
   authRefreshTokens,
   authSessions,
+  authTokens,
   authUsers,
   type User,
 } from 'leanto/auth'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { clock, type Env, freshDatabase, makeBase, site } from '../kit/world.ts'
 import {
+  claimsOf,
   count,
   expectStatus,
   getUser,
@@ -34,14 +38,25 @@ describe('the module', () => {
     expect(Object.isFrozen(users)).toBe(true)
     expect(users.name).toBe('auth')
     for (const { sql } of users.migrations)
-      for (const statement of sql) expect(statement).toMatch(/IF NOT EXISTS leanto_auth_\w+/)
+      for (const statement of sql)
+        expect(statement).toMatch(
+          /^CREATE (?:TABLE|(?:UNIQUE )?INDEX) IF NOT EXISTS leanto_auth_\w+/,
+        )
   })
 
   it('migrates twice without harm, and its drizzle tables are those of the database', async () => {
     expect(await migrate(env.DB as never, [users])).toEqual([])
     for (const statement of users.migrations.flatMap(({ sql }) => sql))
       await env.DB.exec(statement.replace(/\s+/g, ' '))
-    for (const table of [authUsers, authSessions, authRefreshTokens, authKeys]) {
+    for (const table of [
+      authUsers,
+      authIdentities,
+      authSessions,
+      authRefreshTokens,
+      authTokens,
+      authFlows,
+      authKeys,
+    ]) {
       const real = await rows(
         `SELECT name, type, "notnull", pk FROM pragma_table_info(?)`,
         getTableName(table),
@@ -78,6 +93,19 @@ describe('the module', () => {
     ['refreshToken.absolute', { site, refreshToken: { absolute: 60 } }],
     ['limits.guesses.max', { site, limits: { guesses: { max: 0, seconds: 60 } } }],
     ['limits.signUps.seconds', { site, limits: { signUps: { max: 1 } } }],
+    ['autoconfirm', { site, autoconfirm: false }],
+    ['autoconfirm', { site, autoconfirm: 'no' }],
+    ['anonymous', { site, anonymous: 1 }],
+    ['reauthentication', { site, reauthentication: true }],
+    ['sms', { site, sms: {} }],
+    ['codes.length', { site, codes: { length: 5 } }],
+    ['codes.seconds', { site, codes: { seconds: 0 } }],
+    ['redirects', { site, redirects: ['/welcome'] }],
+    ['redirects', { site, redirects: ['javascript://x'] }],
+    ['redirects', { site, redirects: ['https://**.app.example/'] }],
+    ['redirects', { site, redirects: ['https://*/'] }],
+    ['with', { site, with: [{}] }],
+    ['with', { site, with: [{ name: 'a' }, { name: 'a' }] }],
     ['site', undefined],
   ])('throws a TypeError that names %s when it is built with %j', (name, options) => {
     expect(() => auth(makeBase(), options as AuthOptions<Env>)).toThrow(TypeError)
@@ -128,6 +156,44 @@ describe('the host’s own code', () => {
     await expect(closed.createUser(scope(), { email: 'eve', password })).rejects.toBeInstanceOf(
       Fault,
     )
+  })
+
+  it('adds claims to access tokens, and replaces none', async () => {
+    const claiming = mountAuth(
+      makeAuth({
+        before: {
+          accessToken: (_, user) => ({
+            plan: 'gold',
+            sub: 'forged',
+            aal: 'aal9',
+            mail: user.email,
+          }),
+        },
+      }),
+    )
+    const up = { email: 'ann@example.com', password }
+    const session = await expectStatus(await post(claiming, '/signup', up), 200)
+    const claims = claimsOf(session.access_token)
+    expect(claims).toMatchObject({ plan: 'gold', mail: 'ann@example.com', aal: 'aal1' })
+    expect(claims.sub).toBe(session.user.id)
+  })
+
+  it('finds anonymous users gone once their sessions are', async () => {
+    const guests = makeAuth({ anonymous: true })
+    const guest = await expectStatus(await post(mountAuth(guests), '/signup', {}), 200)
+    await expectStatus(
+      await post(mountAuth(guests), '/signup', { email: 'a@b.example', password }),
+      200,
+    )
+    await guests.scheduled(scope())
+    expect(await count('users')).toBe(2)
+    await guests.signOut(scope(), {
+      userId: guest.user.id,
+      sessionId: claimsOf(guest.access_token).session_id,
+      which: 'local',
+    })
+    await guests.scheduled(scope())
+    expect(await rows('SELECT is_anonymous FROM leanto_auth_users')).toEqual([{ is_anonymous: 0 }])
   })
 
   it('may refuse a sign-up, and hears of one that is stored', async () => {

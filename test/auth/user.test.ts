@@ -224,7 +224,7 @@ describe('a new password', () => {
         sent.push(mail as Record<string, string>)
       },
     }
-    const telling = mountAuth(makeAuth({ mailer }))
+    const telling = mountAuth(makeAuth({ mailer, autoconfirm: true }))
     const { access_token } = await signUp(telling, "o'ann&co@example.com")
     const change = (body: object) =>
       telling('/auth/v1/user', { method: 'PUT', token: access_token, body })
@@ -243,7 +243,7 @@ describe('a new password', () => {
 
   it('stands even if the mail fails', async () => {
     const mailer = { send: () => Promise.reject(new Error('no mail today')) }
-    const telling = mountAuth(makeAuth({ mailer }))
+    const telling = mountAuth(makeAuth({ mailer, autoconfirm: true }))
     const { access_token } = await signUp(telling, 'ann@example.com')
     const body = { password: 'a new password' }
     await expectStatus(

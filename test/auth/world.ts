@@ -59,7 +59,7 @@ export const claimsOf = (token: string): Json =>
 export const snapshot = async (): Promise<string> =>
   JSON.stringify(
     await Promise.all(
-      ['users', 'sessions', 'refresh_tokens'].map((table) =>
+      ['users', 'identities', 'sessions', 'refresh_tokens', 'tokens', 'flows'].map((table) =>
         rows(`SELECT * FROM leanto_auth_${table} ORDER BY 1`),
       ),
     ),

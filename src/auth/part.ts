@@ -1,0 +1,107 @@
+import type { Statement } from '../core/database.ts'
+import type { Faults } from '../core/fault.ts'
+import type { Migration } from '../core/migrate.ts'
+import type { Principal } from '../core/ports.ts'
+import type { Route, RouteEntry } from '../core/routes.ts'
+import type { Scope } from '../core/scope.ts'
+import type { Caller } from './session.ts'
+import type { Settings } from './settings.ts'
+import type { Verbs } from './verbs.ts'
+import type { Session, User, UserRow } from './wire.ts'
+
+/** What routes reach, those of `auth` itself and those of its parts. */
+export interface Doors {
+  readonly settings: Settings
+  readonly verbs: Verbs
+  /** Whose token a request shows. @throws {Fault} `no_authorization` (401), `bad_jwt` (403). */
+  readonly callerOf: (scope: Scope, request: Request) => Promise<Caller>
+  /**
+   * Answers a session as the mounted parts have it (a cookie mode sets its cookies here).
+   * @param response @default 200 with the session as JSON
+   */
+  readonly reply: (
+    scope: Scope,
+    request: Request,
+    session: Session,
+    response?: Response,
+  ) => Response
+}
+
+/** Something that happened and is stored. No secret is in it. */
+export interface AuthEvent {
+  readonly action: string
+  readonly userId?: string | undefined
+  readonly network?: string | null | undefined
+  readonly data?: Readonly<Record<string, unknown>>
+}
+
+/** What a user is about to change about themselves. */
+interface UserChanges {
+  readonly email?: string | undefined
+  readonly phone?: string | undefined
+  readonly password?: string | undefined
+  /** A provider whose identity they link or unlink. */
+  readonly identity?: string | undefined
+}
+
+/**
+ * An optional part of `auth`, given as `auth(base, { with: [mfa(), google({ … })] })`. Everything that it does not say is
+ * not there: a part that is not mounted costs neither bytes nor rows.
+ */
+export interface AuthPart {
+  /** Unique among the mounted parts; of an OAuth provider, the provider's name. */
+  readonly name: string
+  readonly routes?: (doors: Doors) => readonly Route[]
+  /** More of `/token?grant_type=`. */
+  readonly grants?: Readonly<Record<string, (doors: Doors) => Route[2]>>
+  /** Ids that sort after `0001_accounts`; tables `leanto_auth_*`. */
+  readonly migrations?: readonly Migration[]
+  readonly faults?: Faults<Record<string, readonly [number, string]>>
+  /** Changes the session that a code is exchanged for; `data` is what the code was issued with. */
+  readonly exchanged?: (scope: Scope, data: string, session: Session) => Promise<Session>
+  /** Set by OAuth providers; what they are is said in `src/auth/providers`. Listed as `external` in `/settings`. */
+  readonly provider?: { readonly name: string }
+  /** SQL expressions over the user `u`, each with `AS name`, read wherever a user is read. */
+  readonly columns?: readonly string[]
+  /** Adds to the user that is shown what was read by `columns`. */
+  readonly show?: (row: UserRow & Record<string, unknown>, user: User) => User
+  /** Runs before a user changes themselves; throws a Fault to refuse. `session` has the session's `aal`. */
+  readonly beforeUpdate?: (
+    row: UserRow & Record<string, unknown>,
+    changes: UserChanges,
+    session: { aal: string },
+  ) => void
+  /** Joins the batch that starts a session; the session is there unless the batch's guards refused it. */
+  readonly started?: (scope: Scope, sessionId: string) => readonly Statement[]
+  /** Joins the batch that deletes a user. */
+  readonly removed?: (scope: Scope, userId: string) => readonly Statement[]
+  /** Hears of what is stored, after the answer. */
+  readonly happened?: (scope: Scope, event: AuthEvent) => void | Promise<void>
+  /** Changes the answer that carries a session. */
+  readonly reply?: (
+    scope: Scope,
+    request: Request,
+    session: Session,
+    response: Response,
+  ) => Response
+  /** Runs before a route of `auth` answers; throws a Fault to refuse. May read a copy of the request's body. */
+  readonly guard?: (scope: Scope, request: Request, route: RouteEntry) => void | Promise<void>
+  /** A token that a request shows elsewhere than in `Authorization`. @throws {Fault} to refuse the request. */
+  readonly credential?: (scope: Scope, request: Request) => string | null
+  /** Whose API key this is, if it is none of the derived ones. */
+  readonly keyed?: (scope: Scope, key: string) => Promise<Principal | null>
+  /** Verifies a token of another issuer; `null` if it is none of its own. @throws {Fault} `bad_token` (401). */
+  readonly trusted?: (scope: Scope, token: string) => Promise<Principal | null>
+  /** Claims of an access token, which the host's hook cannot set. */
+  readonly claims?: (user: User, session: { aal: string }) => Record<string, unknown>
+  /** Refuses whom other modules and the host's routes must not meet, although their token is good. */
+  readonly admit?: (principal: Principal) => void
+  /** Joins the upkeep's batch. */
+  readonly purge?: (scope: Scope) => readonly Statement[]
+}
+
+/** Tells the parts and the host, after the answer. */
+export function happened({ parts, afterEvent }: Settings, scope: Scope, event: AuthEvent): void {
+  for (const tell of [...parts.map((part) => part.happened), afterEvent])
+    if (tell) scope.waitUntil(Promise.resolve().then(() => tell(scope, event)))
+}

@@ -1,0 +1,74 @@
+import type { Scope } from '../../core/scope.ts'
+import { randomToken, seal } from '../../core/secret.ts'
+import { refuseProvider } from '../identity-routes.ts'
+import { readChallenge, startFlow } from '../pkce.ts'
+import { checkRedirect } from '../redirect.ts'
+import type { Settings } from '../settings.ts'
+import { flowCookie, splitFlow } from './cookie.ts'
+import type { OAuthProvider } from './provider.ts'
+
+export const flowKind = 'oauth'
+/** What a flow's secrets are sealed for. */
+export const flowPurpose = 'auth-oauth-flow'
+/** Seconds for consent, and a second factor, at the provider. */
+const flowSeconds = 600
+
+/** Ours, or the protocol's: a client hands none of these through. */
+const reserved = new Set(
+  `provider scopes redirect_to code_challenge code_challenge_method skip_http_redirect invite_token
+   apikey client_id client_secret redirect_uri response_type response_mode scope state nonce request
+   request_uri registration claims code id_token access_token`.split(/\s+/),
+)
+
+export const callbackOf = (settings: Settings, scope: Scope) => `${settings.issuer(scope)}/callback`
+
+/** @throws {Fault} `validation_failed` (400), as GoTrue has it. */
+export function providerOf(settings: Settings, name: string | null | undefined): OAuthProvider {
+  const wanted = (name ?? '').toLowerCase()
+  const found = settings.parts.find((part) => part.provider?.name === wanted)?.provider
+  return found ? (found as OAuthProvider) : refuseProvider(wanted)
+}
+
+/**
+ * Begins a sign-in, or the linking of an identity to `linkTo`. One trip.
+ *
+ * @param query Of the client's request, as GoTrue has it.
+ * @returns Where to lead the browser, and the cookie that binds it.
+ * @throws {Fault} `validation_failed`.
+ */
+export async function depart(
+  settings: Settings,
+  scope: Scope,
+  { query, linkTo }: { query: URLSearchParams; linkTo?: string },
+): Promise<{ url: string; cookie: string }> {
+  const provider = providerOf(settings, query.get('provider'))
+  const challenge = readChallenge(query.get('code_challenge'), query.get('code_challenge_method'))
+  const redirectTo = checkRedirect(settings, scope, query.get('redirect_to'))
+  const id = randomToken()
+  const { state, secret } = splitFlow(id)
+  const parameters: Record<string, string> = {}
+  for (const [key, value] of query)
+    if (!reserved.has(key.toLowerCase()) && key.length <= 64 && value.length <= 1024)
+      parameters[key] = value
+  const { url, keep } = await provider.start(scope, {
+    redirectUri: callbackOf(settings, scope),
+    state,
+    scopes: (query.get('scopes') ?? '').split(/[\s,]+/).filter(Boolean),
+    parameters,
+  })
+  const { statement } = await startFlow(scope, {
+    id,
+    kind: flowKind,
+    provider: provider.name,
+    challenge,
+    redirectTo,
+    data: await seal(scope, flowPurpose, keep),
+    ...(linkTo === undefined ? {} : { userId: linkTo }),
+    seconds: flowSeconds,
+  })
+  await statement.run()
+  return {
+    url,
+    cookie: flowCookie(scope, { state, secret, formPost: provider.formPost }, flowSeconds),
+  }
+}

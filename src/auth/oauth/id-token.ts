@@ -1,0 +1,70 @@
+import { Fault } from '../../core/fault.ts'
+import type { Scope } from '../../core/scope.ts'
+import { authFaults } from '../faults.ts'
+import { named } from '../identity-routes.ts'
+import type { Client } from '../session.ts'
+import type { Settings } from '../settings.ts'
+import type { Session } from '../wire.ts'
+import { arrive } from './arrive.ts'
+import { oauthFaults } from './faults.ts'
+import { personOf } from './person.ts'
+import type { OAuthProvider } from './provider.ts'
+
+export interface SignInWithIdToken {
+  /** A mounted provider's name. */
+  provider?: string
+  /** Instead of the name: the issuer of a mounted provider. */
+  issuer?: string
+  idToken: string
+  accessToken?: string
+  nonce?: string
+  /** Links to this user instead of signing in. */
+  linkTo?: string
+  client?: Client
+  network?: string | null
+}
+
+/**
+ * Signs in by an ID token that the client got from a provider by itself. Two trips; none for a token that is not good.
+ *
+ * @throws {Fault} `validation_failed`, and what `arrive` throws.
+ */
+export async function signInWithIdToken(
+  settings: Settings,
+  scope: Scope,
+  input: SignInWithIdToken,
+): Promise<Session> {
+  if (!input.idToken) throw refuse('id_token required')
+  if (!input.provider && !input.issuer) throw refuse('provider or client_id and issuer required')
+  const provider = find(settings, input)
+  const { idToken: token, nonce, accessToken } = input
+  const profile = await provider.idToken?.(scope, { token, nonce, accessToken }).catch((cause) => {
+    if (cause instanceof Fault) throw cause
+    throw refuse('Bad ID token', cause)
+  })
+  if (!profile) throw refuse('Bad ID token')
+  const arrived = await arrive(settings, scope, {
+    person: personOf(provider.name, profile),
+    emailOptional: provider.emailOptional ?? false,
+    linkTo: input.linkTo ?? null,
+    client: input.client,
+    network: input.network ?? null,
+  })
+  if ('code' in arrived) throw oauthFaults.unexpected_failure()
+  return arrived.session
+}
+
+const refuse = (message: string, cause?: unknown) =>
+  authFaults.validation_failed({ message, cause })
+
+function find({ parts }: Settings, { provider, issuer }: SignInWithIdToken): OAuthProvider {
+  const mounted = parts.flatMap((part) => (part.provider ? [part.provider as OAuthProvider] : []))
+  const name = provider?.toLowerCase()
+  const found = name
+    ? mounted.find((one) => one.name === name)
+    : mounted.find((one) => one.issues?.(issuer ?? ''))
+  if (found?.idToken) return found
+  if (found)
+    throw oauthFaults.provider_disabled({ message: `Provider${named(name)} has no ID tokens` })
+  throw refuse(`Custom OIDC provider${named(name)} not allowed`)
+}

@@ -1,0 +1,91 @@
+import { Fault } from '../../core/fault.ts'
+import { uuidv7 } from '../../core/id.ts'
+import type { Scope } from '../../core/scope.ts'
+import { codeHash, randomDigits } from '../codes.ts'
+import type { Caller } from '../session.ts'
+import type { Settings, Sms } from '../settings.ts'
+import { mfaFaults } from './faults.ts'
+import type { MfaSettings } from './index.ts'
+import { alive, readStanding, standing } from './standing.ts'
+
+export interface Challenge extends Caller {
+  factorId: string
+}
+
+/** What the next `verify` refers to. */
+export interface Challenged {
+  id: string
+  type: 'totp' | 'phone'
+  /** Unix time in seconds. */
+  expires_at: number
+}
+
+/** Milliseconds in which a challenge may be answered (OWASP ASVS 5.0, 6.5.5: at most 10 minutes). */
+const lifetime = 300_000
+/** Milliseconds between two messages to one phone. */
+const pause = 60_000
+
+/**
+ * Asks for a factor; of a phone by a message. Only the session that asked may answer. One trip.
+ *
+ * @throws {Fault} `mfa_factor_not_found` (404), `over_sms_send_rate_limit` (429), `sms_send_failed`, and what
+ * `getUser` throws.
+ */
+export const challenge =
+  (settings: Settings, mfa: MfaSettings) =>
+  async (scope: Scope, input: Challenge): Promise<Challenged> => {
+    const now = scope.now()
+    const id = uuidv7(now)
+    const code = randomDigits(6)
+    const session = alive(scope, input)
+    const insert = scope.db
+      .prepare(
+        `INSERT INTO leanto_auth_challenges (id, factor_id, session_id, code, created_at, expires_at)
+         SELECT ?, f.id, s.id, CASE f.type WHEN 'phone' THEN ? END, ?, ?
+         FROM leanto_auth_factors f JOIN leanto_auth_sessions s ON s.user_id = f.user_id
+         WHERE f.id = ? AND f.type <> 'recovery_code' AND (${session.sql})
+           AND (f.type <> 'phone' OR coalesce(f.challenged_at, 0) <= ?)
+         RETURNING id`,
+      )
+      .bind(
+        id,
+        await codeHash(scope, id, code),
+        now,
+        now + lifetime,
+        input.factorId,
+        ...session.values,
+        now - pause,
+      )
+    const mark = scope.db
+      .prepare(
+        `UPDATE leanto_auth_factors SET challenged_at = ?1 WHERE id = ?2
+           AND EXISTS (SELECT 1 FROM leanto_auth_challenges WHERE id = ?3 AND factor_id = ?2)`,
+      )
+      .bind(now, input.factorId, id)
+    const results = await scope.db.batch([...standing(scope, input), insert, mark])
+    const { factors } = readStanding(scope, results)
+    const factor = factors.find((found) => found.id === input.factorId)
+    if (!factor || factor.type === 'recovery_code') throw mfaFaults.mfa_factor_not_found()
+    if (results[2]?.results.length !== 1) {
+      const wait = Math.max(1, Math.ceil(((factor.challenged_at ?? now) + pause - now) / 1000))
+      throw tooSoon(wait)
+    }
+    if (factor.phone) await send(settings, scope, { to: factor.phone, text: mfa.message(code) })
+    return { id, type: factor.type, expires_at: Math.floor((now + lifetime) / 1000) }
+  }
+
+const tooSoon = (seconds: number) =>
+  mfaFaults.over_sms_send_rate_limit({
+    message: `For security purposes, you can only request this after ${seconds} seconds.`,
+    headers: { 'retry-after': String(seconds) },
+  })
+
+async function send({ sms }: Settings, scope: Scope, message: Sms) {
+  if (!sms) throw mfaFaults.mfa_phone_verify_not_enabled()
+  try {
+    await sms(scope, message)
+  } catch (cause) {
+    if (cause instanceof Fault) throw cause
+    throw mfaFaults.sms_send_failed({ cause })
+  }
+}

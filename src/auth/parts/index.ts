@@ -1,0 +1,5 @@
+export { type IssuedKey, issuedKeys } from '../api-keys.ts'
+export { type CookieOptions, cookies } from '../cookies.ts'
+export { type TrustedIssuer, trust } from '../legacy-keys.ts'
+export { type ListedSession, type SessionsOptions, sessions } from '../sessions-list.ts'
+export { type TurnstileOptions, turnstile } from '../turnstile.ts'

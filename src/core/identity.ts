@@ -41,7 +41,7 @@ const bearer = /^Bearer +([\w.~+/-]+=*) *$/i
  *
  * @throws {Fault} `bad_token` (401) if the header is there but is not of that form.
  */
-export function bearerToken(request: Request): string | null {
+function bearerToken(request: Request): string | null {
   const header = request.headers.get('authorization')
   if (header === null) return null
   const token = header.match(bearer)?.[1]

@@ -81,7 +81,7 @@ const exported: Record<string, string[]> = {
     'uuidv7',
     'validate',
   ],
-  auth: ['auth'],
+  auth: ['auth', 'authKeys', 'authRefreshTokens', 'authSessions', 'authUsers'],
   data: ['data', 'expose'],
   jwks: ['jwks'],
 }

@@ -1,6 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { allows, every, guard, type View } from './compile.ts'
 import type { Field } from './expose.ts'
+import { affinityOf } from './stored.ts'
 
 /** The policies that a new row must pass, in one condition. */
 export const policyOf = (
@@ -29,6 +30,22 @@ export function candidate({ resource }: View, policy: SQL, valueFor: (field: Fie
   if (generated.length === 0) return sql`(select ${policy} from ${row})`
   const whole = sql`(select *, ${sql.join(generated, sql`, `)} from ${row}) as ${resource.table}`
   return sql`(select ${policy} from ${whole})`
+}
+
+/** Asks a policy of a row as it will be once some of its columns are changed. */
+export const changed = (view: View, policy: SQL, changes: ReadonlyMap<Field, SQL>): SQL =>
+  candidate(view, policy, (field) => {
+    const change = changes.get(field)
+    return change ? typed(field, change) : sql`${field.column}`
+  })
+
+/**
+ * A new value with its column's affinity: as text, '9' is greater than '10', and a policy must not find the new row
+ * other than it will find it in the table.
+ */
+export function typed({ column }: Field, value: SQL): SQL {
+  const affinity = affinityOf(column)
+  return affinity === 'blob' ? value : sql`cast(${value} as ${sql.raw(affinity)})`
 }
 
 function generatedSql({ column }: Field): SQL {

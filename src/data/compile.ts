@@ -1,4 +1,4 @@
-import { type SQL, type SQLWrapper, sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
 import type { Queryable, Statement } from '../core/database.ts'
 import type { Principal } from '../core/ports.ts'
@@ -6,7 +6,8 @@ import type { Field, Policy, Resource } from './expose.ts'
 import { dataFaults } from './faults.ts'
 import { glob, like } from './pattern.ts'
 import type { Filter, Ordered } from './query.ts'
-import type { Stored, WireType } from './wire.ts'
+import { inJson } from './stored.ts'
+import type { WireType } from './wire.ts'
 
 /** A table, and who looks at it: what every verb here works on. */
 export interface View {
@@ -70,6 +71,11 @@ export function every(conditions: readonly SQL[]): SQL {
   )
 }
 
+export function either(one: SQL, other: SQL): SQL {
+  if (one === yes || other === yes) return yes
+  return sql`((${one}) or (${other}))`
+}
+
 export const filterSql = (view: View, filters: readonly Filter[]): SQL =>
   every(filters.map((filter) => oneFilter(view, filter)))
 
@@ -106,26 +112,17 @@ function testSql(field: Field, operator: string, value: string | readonly string
   }
   const sign = comparisons.get(operator) as string
   if (!type.ordered && !equality.has(operator)) throw noOperator(type, sign)
-  return sql`${comparable(type, field.column)} ${sql.raw(sign)} ${comparable(type, sql`${type.parse(value)}`)}`
+  return sql`${comparable(field)} ${sql.raw(sign)} ${type.parse(value)}`
 }
 
-const comparable = (type: WireType, value: SQLWrapper): SQL =>
-  type.comparable ? type.comparable(sql`${value}`) : sql`${value}`
+const comparable = ({ type, column }: Field): SQL =>
+  type.comparable ? type.comparable(sql`${column}`) : sql`${column}`
 
 /** The values travel as one JSON parameter: D1 binds at most 100. SQLite uses the column's index all the same. */
 function inSql(field: Field, values: readonly string[]): SQL {
-  const { type } = field
-  const stored = values.map((value) => type.parse(value))
-  if (type.blob || type.comparable)
-    return stored.length === 0
-      ? no
-      : sql.join(
-          stored.map(
-            (value) => sql`${comparable(type, field.column)} = ${comparable(type, sql`${value}`)}`,
-          ),
-          sql` or `,
-        )
-  return sql`${field.column} in (select value from json_each(${JSON.stringify(stored)}))`
+  const stored = values.map((value) => field.type.parse(value))
+  const value = sql.raw(stored[0] instanceof ArrayBuffer ? 'unhex(value)' : 'value')
+  return sql`${comparable(field)} in (select ${value} from json_each(${JSON.stringify(stored.map(inJson))}))`
 }
 
 const isWords = new Map([
@@ -177,18 +174,44 @@ export const guard = (condition: SQL, code: string, detail: SQL = sql`''`): SQL 
 
 const dialect = new SQLiteSyncDialect()
 
-/** D1 takes 100; the local simulation takes more, so it is checked here. */
+// D1's limits, which its local simulation does not hold: https://developers.cloudflare.com/d1/platform/limits/
 const maxParameters = 100
+const maxSqlBytes = 100_000
+const maxValueBytes = 2_000_000
 
-/** @throws {Fault} 54000 past D1's limit of bound parameters. */
+/**
+ * Each value is bound once, however often the statement names it: a policy and an update say the same ones repeatedly.
+ *
+ * @throws {Fault} 54000 past D1's limits of parameters, their size and the statement's.
+ */
 export function prepare(db: Queryable, query: SQL): Statement {
-  const { sql: text, params } = dialect.sqlToQuery(query)
+  const numbers = new Map<unknown, number>()
+  const numbered: SQLiteSyncDialect = Object.create(dialect)
+  numbered.escapeParam = (_index: number, value?: unknown) => {
+    // A claim that is not there equals nothing; D1 would refuse to bind it.
+    const bound = value ?? null
+    if (!numbers.has(bound)) numbers.set(bound, numbers.size + 1)
+    return `?${numbers.get(bound)}`
+  }
+  const { sql: text } = numbered.sqlToQuery(query)
+  const params = [...numbers.keys()]
   if (params.length > maxParameters)
     throw dataFaults['54000']({
-      status: 400,
       message: `the request holds ${params.length} values, of which ${maxParameters} fit into one statement`,
       hint: 'Many values of one column fit into one in.(…).',
     })
+  if (sizeOf(text) > maxSqlBytes || params.some((value) => sizeOf(value) > maxValueBytes))
+    throw dataFaults['54000']({
+      message: 'a value or the request is too large',
+      details: `One value may have ${maxValueBytes} bytes.`,
+    })
   const statement = db.prepare(text)
-  return params.length > 0 ? statement.bind(...(params as Stored[])) : statement
+  return params.length > 0 ? statement.bind(...params) : statement
+}
+
+/** In bytes; a text too short to matter is not counted through. */
+function sizeOf(value: unknown): number {
+  if (value instanceof ArrayBuffer) return value.byteLength
+  if (typeof value !== 'string') return 0
+  return value.length * 3 < maxSqlBytes ? value.length : new TextEncoder().encode(value).byteLength
 }

@@ -1,4 +1,3 @@
-import { type SQL, sql } from 'drizzle-orm'
 import type { Statement } from '../core/database.ts'
 import type { Scope } from '../core/scope.ts'
 import { candidate, changed, guardedSet, isTrue, policyOf, typed } from './candidate.ts'
@@ -8,6 +7,7 @@ import { dataFaults } from './faults.ts'
 import { columnDefault, type Inserted, type JsonObject, layOut, updatedValue } from './payload.ts'
 import type { Query } from './query.ts'
 import { notSingle } from './rows.ts'
+import { type Fragment, sql } from './sql.ts'
 import {
   type Answering,
   countGuards,
@@ -90,19 +90,19 @@ function conflictTarget(view: View, query: Query, resolving: boolean): Field[] |
   return target.length > 0 ? target : undefined
 }
 
-const names = (fields: readonly Field[]): SQL =>
+const names = (fields: readonly Field[]): Fragment =>
   sql.join(
     fields.map(({ name }) => sql.identifier(name)),
-    sql`, `,
+    ', ',
   )
 
 function insertSql(
   scope: Scope,
   view: View,
   laid: Inserted,
-  { policy, json, tail }: { policy: SQL; json: string; tail: SQL },
+  { policy, json, tail }: { policy: Fragment; json: string; tail: Fragment },
 ): Statement {
-  const values = sql.join([...laid.values], sql`, `)
+  const values = sql.join([...laid.values], ', ')
   const proposed = candidate(view, policy, (field) => {
     const at = laid.fields.indexOf(field)
     return typed(field, laid.values[at] ?? columnDefault(field))
@@ -126,11 +126,11 @@ function existingSql(
   const values = target.map((field) => laid.values[laid.fields.indexOf(field)])
   if (values.some((value) => value === undefined)) return undefined
   const { table } = view.resource
-  const matches = target.map((field, i) => sql`${field.column} = ${values[i] as SQL}`)
+  const matches = target.map((field, i) => sql`${field.column} = ${values[i]}`)
   return prepare(
     scope.db,
     // CROSS JOIN keeps the rows outside: the other order would scan the table.
-    sql`select count(*) as found from json_each(${json}) as leanto_given cross join ${table} where ${sql.join(matches, sql` and `)}`,
+    sql`select count(*) as found from json_each(${json}) as leanto_given cross join ${table} where ${sql.join(matches, ' and ')}`,
   )
 }
 
@@ -143,12 +143,12 @@ function conflictSql(
   { given }: Inserted,
   target: readonly Field[] | undefined,
   merging: boolean,
-): SQL {
-  if (!target) return sql.empty()
+): Fragment {
+  if (!target) return sql.empty
   const on = sql` on conflict (${names(target)})`
   if (!merging || given.length === 0) return sql`${on} do nothing`
   const policy = policyOf(view, ['select', 'update'])
-  const changes = new Map<Field, SQL>()
+  const changes = new Map<Field, Fragment>()
   for (const field of view.resource.fields.values()) {
     if (given.includes(field)) changes.set(field, sql`excluded.${sql.identifier(field.name)}`)
     else if (field.column.onUpdateFn && !field.generated) changes.set(field, updatedValue(field))

@@ -1,5 +1,5 @@
-import { type SQL, sql } from 'drizzle-orm'
 import { dataFaults } from './faults.ts'
+import { type Fragment, sql } from './sql.ts'
 import { storable } from './wire.ts'
 
 /*
@@ -38,7 +38,7 @@ function partsOf(pattern: string): Part[] {
 }
 
 /** `like`: case counts. */
-export function glob(value: SQL, pattern: string): SQL {
+export function glob(value: Fragment, pattern: string): Fragment {
   const parts = partsOf(pattern)
   return (
     plain(value, parts, (text) => sql`${text}`) ??
@@ -53,7 +53,7 @@ export function glob(value: SQL, pattern: string): SQL {
 }
 
 /** `ilike`: case does not count. SQLite folds ASCII by itself; the pattern's other letters are folded one by one. */
-export function like(value: SQL, pattern: string): SQL {
+export function like(value: Fragment, pattern: string): Fragment {
   const parts = partsOf(pattern).map((part) =>
     typeof part === 'object' ? { text: [...part.text].map(fold).join('') } : part,
   )
@@ -95,7 +95,11 @@ function lettersToFold(parts: readonly Part[]): string[] {
 }
 
 /** What needs no pattern: `text`, `text%`, `%text`, `%text%`. */
-function plain(value: SQL, parts: readonly Part[], bind: (text: string) => SQL): SQL | undefined {
+function plain(
+  value: Fragment,
+  parts: readonly Part[],
+  bind: (text: string) => Fragment,
+): Fragment | undefined {
   if (parts.length === 0) return sql`${value} = ''`
   const texts = parts.filter((part) => typeof part === 'object')
   const [text] = texts
@@ -108,7 +112,7 @@ function plain(value: SQL, parts: readonly Part[], bind: (text: string) => SQL):
   return sql`instr(${value}, ${bind(text.text)}) > 0`
 }
 
-function matching(value: SQL, operator: 'glob' | 'like', parts: readonly string[]): SQL {
+function matching(value: Fragment, operator: 'glob' | 'like', parts: readonly string[]): Fragment {
   const pattern = parts.join('')
   const bytes = new TextEncoder().encode(pattern).byteLength
   if (bytes > maxPatternBytes)

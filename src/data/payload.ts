@@ -1,7 +1,7 @@
-import { type SQL, sql } from 'drizzle-orm'
 import { denied, fieldOf, type View } from './compile.ts'
 import type { Field } from './expose.ts'
 import { dataFaults } from './faults.ts'
+import { type Fragment, sql } from './sql.ts'
 import { driverValue, inJson, type Stored } from './stored.ts'
 
 export type JsonObject = Record<string, unknown>
@@ -45,7 +45,7 @@ export function writableField(view: View, name: string): Field {
   return field
 }
 
-/** A body's value as it is stored. JSON null is SQL NULL. */
+/** A body's value as it is stored. JSON null is Fragment NULL. */
 export const storedValue = (field: Field, value: unknown): Stored =>
   value === null || value === undefined ? null : field.type.encode(value)
 
@@ -57,7 +57,7 @@ export interface Inserted {
   /** Each row as JSON text. */
   readonly rows: readonly string[]
   /** Per field, how its value is taken out of a row of `json_each`. */
-  readonly values: readonly SQL[]
+  readonly values: readonly Fragment[]
 }
 
 /** Stands in a row for "the column's own SQL default". */
@@ -87,7 +87,7 @@ export function layOut(
   const fields = [...given, ...added]
   // A row of which nothing is given still has to name a column.
   if (fields.length === 0) fields.push(fillerOf(view))
-  const defaults: (SQL | undefined)[] = fields.map(() => undefined)
+  const defaults: (Fragment | undefined)[] = fields.map(() => undefined)
   const laid = rows.map((row) =>
     JSON.stringify(
       fields.map((field, i) => {
@@ -124,7 +124,7 @@ function fillerOf({ resource }: View): Field {
   return fields.find((field) => !field.generated) as Field
 }
 
-function valueSql(field: Field, index: number, whenAbsent: SQL | undefined): SQL {
+function valueSql(field: Field, index: number, whenAbsent: Fragment | undefined): Fragment {
   const path = sql.raw(`'$[${index}]'`)
   const taken = sql`json_extract(leanto_given.value, ${path})`
   const value = field.type.blob ? sql`unhex(${taken})` : taken
@@ -132,15 +132,22 @@ function valueSql(field: Field, index: number, whenAbsent: SQL | undefined): SQL
   return sql`case when json_type(leanto_given.value, ${path}) = 'object' then ${whenAbsent} else ${value} end`
 }
 
-/** The default that the column has in SQL, as drizzle's table declares it. */
-export const columnDefault = (field: Field): SQL => boundValue(field, field.column.default)
+/** The default that the column has in SQL, as drizzle's table declares it. Kept: it never changes. */
+export function columnDefault(field: Field): Fragment {
+  let known = columnDefaults.get(field)
+  if (!known) columnDefaults.set(field, (known = boundValue(field, field.column.default)))
+  return known
+}
+
+const columnDefaults = new WeakMap<Field, Fragment>()
 
 /** What drizzle's `$onUpdate` makes. */
-export const updatedValue = (field: Field): SQL => boundValue(field, field.column.onUpdateFn?.())
+export const updatedValue = (field: Field): Fragment =>
+  boundValue(field, field.column.onUpdateFn?.())
 
 /** A value of the drizzle type, or an expression: a host's default may be either. */
-const boundValue = ({ column }: Field, value: unknown): SQL =>
+const boundValue = ({ column }: Field, value: unknown): Fragment =>
   isSql(value) ? sql`(${value})` : sql`${driverValue(column, value)}`
 
-const isSql = (value: unknown): value is SQL =>
+const isSql = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && 'getSQL' in value

@@ -1,4 +1,3 @@
-import { sql } from 'drizzle-orm'
 import type { Scope } from '../core/scope.ts'
 import { allows, every, filterSql, mustAllow, orderSql, prepare, type View } from './compile.ts'
 import { dbFault } from './db-fault.ts'
@@ -6,6 +5,7 @@ import { dataFaults } from './faults.ts'
 import type { Window } from './prefer.ts'
 import type { Query } from './query.ts'
 import { type Output, outputSql, outputsOf, type Row } from './rows.ts'
+import { sql } from './sql.ts'
 
 export interface ReadResult {
   rows: Row[]

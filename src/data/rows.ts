@@ -1,9 +1,9 @@
-import { type SQL, sql } from 'drizzle-orm'
 import { needField, type View, visibleFields } from './compile.ts'
 import type { Field } from './expose.ts'
 import { dataFaults } from './faults.ts'
 import type { Accepted } from './prefer.ts'
 import type { Selected } from './query.ts'
+import { type Fragment, sql } from './sql.ts'
 
 /** One column of an answer. */
 export interface Output {
@@ -32,14 +32,14 @@ export function outputsOf(view: View, selected: readonly Selected[]): Output[] {
  * @param guarded What must be evaluated for each row, and is then true. It goes into the first column: D1 takes 100, and
  * a table may have as many.
  */
-export function outputSql(outputs: readonly Output[], guarded?: SQL): SQL {
+export function outputSql(outputs: readonly Output[], guarded?: Fragment): Fragment {
   if (outputs.length === 0) return sql`${guarded ?? sql`1`} as "leanto:none"`
   const columns = outputs.map(({ name, field }, i) => {
     const value =
       guarded && i === 0 ? sql`case when ${guarded} then ${field.column} end` : field.column
     return sql`${value} as ${sql.identifier(name)}`
   })
-  return sql.join(columns, sql`, `)
+  return sql.join(columns, ', ')
 }
 
 export const contentTypeOf = ({ format, stripNulls }: Accepted): string =>

@@ -1,8 +1,8 @@
-import { type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import { isStorable } from '../core/body.ts'
 import { dataFaults } from './faults.ts'
 import { instantOf, timestampName } from './instant.ts'
+import { type Fragment, sql } from './sql.ts'
 import { affinityOf, bytesOf, driverValue, fromHex, type Stored, toHex, utf8 } from './stored.ts'
 
 /**
@@ -25,7 +25,7 @@ export interface WireType {
   /** Whether the stored form is a blob: it then travels as hex inside a JSON parameter. */
   readonly blob: boolean
   /** The column's value as `parse` writes it, where equal values may be stored differently. */
-  readonly comparable?: (column: SQL) => SQL
+  readonly comparable?: (column: Fragment) => Fragment
 }
 
 const wrong = (type: string, given: unknown) => {

@@ -1,4 +1,3 @@
-import { type SQL, sql } from 'drizzle-orm'
 import type { QueryResult, Statement } from '../core/database.ts'
 import type { Scope } from '../core/scope.ts'
 import { changed, guardedSet, isTrue, policyOf } from './candidate.ts'
@@ -19,6 +18,7 @@ import { type JsonObject, storedValue, updatedValue, writableField } from './pay
 import type { Preferences } from './prefer.ts'
 import type { Query } from './query.ts'
 import { notSingle, type Output, outputSql, outputsOf, type Row } from './rows.ts'
+import { type Fragment, sql } from './sql.ts'
 
 /** How a write answers. */
 export interface Answering {
@@ -54,9 +54,9 @@ export function returnedBy(view: View, query: Query, prefer: Preferences): Retur
 }
 
 /** `RETURNING` with a guard of the new row; nothing where there is nothing to return or to check. */
-export function returning(view: View, returned: Returned | undefined, check: SQL): SQL {
+export function returning(view: View, returned: Returned | undefined, check: Fragment): Fragment {
   const guarded = isTrue(check) ? undefined : guard(check, '42501')
-  if (!returned && !guarded) return sql.empty()
+  if (!returned && !guarded) return sql.empty
   const outputs = returned ? [...orderOutputs(view, returned.order), ...returned.outputs] : []
   return sql` returning ${outputSql(outputs, guarded)}`
 }
@@ -132,7 +132,7 @@ export async function update(
   mustAllow(view, 'select')
   const { table, fields } = view.resource
   const returned = returnedBy(view, query, answering.prefer)
-  const changes = new Map<Field, SQL>()
+  const changes = new Map<Field, Fragment>()
   // As in PostgREST, a column that `columns=` names and the body lacks becomes null.
   for (const name of query.columns ?? Object.keys(body)) {
     const field = writableField(view, name)

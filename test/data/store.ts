@@ -18,7 +18,7 @@ import { identity } from '../../src/core/identity.ts'
 import { type Ask, freshDatabase, makeBase, mount, site } from '../kit/world.ts'
 
 /** The host's tables of these tests. */
-export const notes = sqliteTable(
+const notes = sqliteTable(
   'notes',
   {
     id: integer('id').primaryKey({ autoIncrement: true }),
@@ -41,7 +41,7 @@ export const notes = sqliteTable(
   ],
 )
 
-export const kinds = sqliteTable('kinds', {
+const kinds = sqliteTable('kinds', {
   id: text('id')
     .primaryKey()
     .$defaultFn(() => crypto.randomUUID()),
@@ -64,7 +64,7 @@ export const kinds = sqliteTable('kinds', {
   changed: integer('changed').$onUpdate(() => 7),
 })
 
-export const comments = sqliteTable('comments', {
+const comments = sqliteTable('comments', {
   id: integer('id').primaryKey(),
   noteId: integer('note_id')
     .notNull()
@@ -72,10 +72,10 @@ export const comments = sqliteTable('comments', {
   text: text('text').notNull(),
 })
 
-export const closed = sqliteTable('closed', { id: integer('id').primaryKey(), text: text('text') })
+const closed = sqliteTable('closed', { id: integer('id').primaryKey(), text: text('text') })
 
 /** A key of two columns. */
-export const scores = sqliteTable(
+const scores = sqliteTable(
   'scores',
   {
     player: text('player').notNull(),
@@ -92,16 +92,16 @@ export const scores = sqliteTable(
 export const tags = sqliteTable('tags', { name: text('name').primaryKey() })
 
 /** No key at all. */
-export const lines = sqliteTable('lines', { text: text('text') })
+const lines = sqliteTable('lines', { text: text('text') })
 
 /** A box into which all may drop, and from which nobody may read. */
-export const dropbox = sqliteTable('dropbox', {
+const dropbox = sqliteTable('dropbox', {
   id: integer('id').primaryKey(),
   text: text('text'),
 })
 
 /** Drafts may be inserted, only open ones changed, and none may become somebody else's. */
-export const tickets = sqliteTable('tickets', {
+const tickets = sqliteTable('tickets', {
   id: text('id').primaryKey(),
   ownerId: text('owner_id').notNull(),
   state: text('state').notNull().default('open'),

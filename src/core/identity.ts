@@ -56,11 +56,12 @@ function bearerToken(request: Request): string | null {
  * @param verify Answers a token's principal, or throws a 401 Fault.
  */
 export function identity(verify: (scope: Scope, token: string) => Promise<Principal>): Identity {
-  // Pure function of the secret, kept because deriving costs three HKDF runs a request.
-  const derived = new Map<string, Promise<ApiKeys>>()
-  const keysOf = (secret: string) => {
-    let keys = derived.get(secret)
-    if (!keys) derived.set(secret, (keys = apiKeys(secret)))
+  // Pure function of the secret, kept because deriving costs two HKDF runs a request. Values, not promises: those of a
+  // request that was cancelled would never settle for the others.
+  const derived = new Map<string, ApiKeys>()
+  const keysOf = async (secret: string): Promise<ApiKeys> => {
+    const keys = derived.get(secret) ?? (await apiKeys(secret))
+    derived.set(secret, keys)
     return keys
   }
   const byKey = async (scope: Scope, key: string): Promise<Principal | null> => {

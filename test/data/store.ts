@@ -222,3 +222,7 @@ export async function stored(
   const statement = env.DB.prepare(sql)
   return (await (values.length > 0 ? statement.bind(...values) : statement).all()).results as never
 }
+
+/** How many rows are really there. */
+export const count = async (table: string) =>
+  Number((await stored(`SELECT count(*) AS n FROM ${table}`))[0]?.n)

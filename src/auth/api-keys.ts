@@ -2,7 +2,6 @@ import * as v from 'valibot'
 import { isStorable } from '../core/body.ts'
 import { uuidv7 } from '../core/id.ts'
 import { guest } from '../core/identity.ts'
-import type { Migration } from '../core/migrate.ts'
 import type { Principal } from '../core/ports.ts'
 import type { Route } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
@@ -11,6 +10,7 @@ import { adminOnly } from './admin/access.ts'
 import { body, ok, text } from './body.ts'
 import { authFaults } from './faults.ts'
 import { type AuthPart, type Doors, happened } from './part.ts'
+import { apiKeyMigrations } from './parts/migrations.ts'
 import { idParam } from './request.ts'
 import type { Settings } from './settings.ts'
 
@@ -47,18 +47,6 @@ interface Row {
   expires_at: number | null
 }
 
-const migrations: readonly Migration[] = [
-  {
-    id: '0004_api_keys',
-    sql: [
-      `CREATE TABLE IF NOT EXISTS leanto_auth_api_keys (
-         hash TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL, name TEXT NOT NULL,
-         scopes TEXT NOT NULL, hint TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER
-       ) WITHOUT ROWID`,
-    ],
-  },
-]
-
 const shape = /^sb_(?:publishable|secret)_[\w-]{43}$/
 
 /** The most that a key may live, in seconds. */
@@ -74,7 +62,7 @@ const longest = 10 * 31_536_000
 export function issuedKeys(): AuthPart {
   return {
     name: 'issued_keys',
-    migrations,
+    migrations: apiKeyMigrations,
     routes: (doors) => keyRoutes(doors),
     async keyed(scope, key) {
       if (!shape.test(key)) return null

@@ -1,22 +1,9 @@
 import type { Statement } from '../core/database.ts'
 import { uuidv7 } from '../core/id.ts'
-import type { Migration } from '../core/migrate.ts'
 import type { Scope } from '../core/scope.ts'
 import type { AuthEvent } from './part.ts'
 
 // By id, which is by time: what is read is the newest, and what is trimmed the oldest.
-export const auditMigrations: readonly Migration[] = [
-  {
-    id: '0003_audit',
-    sql: [
-      `CREATE TABLE IF NOT EXISTS leanto_auth_audit (
-         id TEXT PRIMARY KEY, action TEXT NOT NULL, user_id TEXT, network TEXT, data TEXT NOT NULL,
-         created_at INTEGER NOT NULL
-       ) WITHOUT ROWID`,
-    ],
-  },
-]
-
 /** An entry as GoTrue shows one. */
 export interface AuditEntry {
   id: string

@@ -27,7 +27,7 @@ export interface PasswordCheck {
 const current: Parameters = { m: 19456, t: 2, p: 1 }
 
 /** In bytes of UTF-8. Longer ones are refused, never cut: hashing is paid for by the byte. */
-export const maximumBytes = 1024
+const maximumBytes = 1024
 
 const phc = /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$([\w+/]{11,86})\$([\w+/]{43})$/
 

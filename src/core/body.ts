@@ -1,7 +1,7 @@
 import { coreFaults } from './fault.ts'
 
 /** @default 1 MiB, enough for every body that is not a bulk of rows or a file. */
-export const defaultBodyLimit = 1024 * 1024
+const defaultBodyLimit = 1024 * 1024
 
 /**
  * Reads a request's body as text, counting the bytes that really arrive: `Content-Length` is a claim.

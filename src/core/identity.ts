@@ -41,7 +41,7 @@ const bearer = /^Bearer +([\w.~+/-]+=*) *$/i
  *
  * @throws {Fault} `bad_token` (401) if the header is there but is not of that form.
  */
-export function bearerToken(request: Request): string | null {
+function bearerToken(request: Request): string | null {
   const header = request.headers.get('authorization')
   if (header === null) return null
   const token = header.match(bearer)?.[1]
@@ -67,11 +67,12 @@ export function identity(
   verify: (scope: Scope, token: string) => Promise<Principal>,
   other: OtherProofs = {},
 ): Identity {
-  // Pure function of the secret, kept because deriving costs three HKDF runs a request.
-  const derived = new Map<string, Promise<ApiKeys>>()
-  const keysOf = (secret: string) => {
-    let keys = derived.get(secret)
-    if (!keys) derived.set(secret, (keys = apiKeys(secret)))
+  // Pure function of the secret, kept because deriving costs two HKDF runs a request. Values, not promises: those of a
+  // request that was cancelled would never settle for the others.
+  const derived = new Map<string, ApiKeys>()
+  const keysOf = async (secret: string): Promise<ApiKeys> => {
+    const keys = derived.get(secret) ?? (await apiKeys(secret))
+    derived.set(secret, keys)
     return keys
   }
   const byKey = async (scope: Scope, key: string): Promise<Principal | null> => {

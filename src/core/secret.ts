@@ -105,7 +105,7 @@ export function base64url(bytes: ArrayBuffer | Uint8Array): string {
 }
 
 /** @throws if the text is not base64url. */
-export const fromBase64url = (text: string): Uint8Array<ArrayBuffer> =>
+const fromBase64url = (text: string): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (char) =>
     char.charCodeAt(0),
   )

@@ -1,14 +1,15 @@
-import { type SQL, sql } from 'drizzle-orm'
 import { allows, every, guard, type View } from './compile.ts'
 import type { Field } from './expose.ts'
+import { type Fragment, sql } from './sql.ts'
+import { affinityOf } from './stored.ts'
 
 /** The policies that a new row must pass, in one condition. */
 export const policyOf = (
   { resource, who }: View,
   operations: readonly ('select' | 'insert' | 'update')[],
-): SQL => every(operations.map((operation) => allows(resource.policies[operation], who)))
+): Fragment => every(operations.map((operation) => allows(resource.policies[operation], who)))
 
-export const isTrue = (condition: SQL): boolean => condition === every([])
+export const isTrue = (condition: Fragment): boolean => condition === every([])
 
 /**
  * Asks a policy of a row that is not there yet. The row is put together in a subquery under the table's own name, so
@@ -17,23 +18,47 @@ export const isTrue = (condition: SQL): boolean => condition === every([])
  *
  * @param valueFor The row's value of each column that is not generated.
  */
-export function candidate({ resource }: View, policy: SQL, valueFor: (field: Field) => SQL): SQL {
+export function candidate(
+  { resource }: View,
+  policy: Fragment,
+  valueFor: (field: Field) => Fragment,
+): Fragment {
   const fields = [...resource.fields.values()]
   const plain = fields
     .filter((field) => !field.generated)
     .map((field) => sql`${valueFor(field)} as ${sql.identifier(field.name)}`)
-  const row = sql`(select ${sql.join(plain, sql`, `)}) as ${resource.table}`
+  const row = sql`(select ${sql.join(plain, ', ')}) as ${resource.table}`
   const generated = fields
     .filter((field) => field.generated)
     .map((field) => sql`(${generatedSql(field)}) as ${sql.identifier(field.name)}`)
   if (generated.length === 0) return sql`(select ${policy} from ${row})`
-  const whole = sql`(select *, ${sql.join(generated, sql`, `)} from ${row}) as ${resource.table}`
+  const whole = sql`(select *, ${sql.join(generated, ', ')} from ${row}) as ${resource.table}`
   return sql`(select ${policy} from ${whole})`
 }
 
-function generatedSql({ column }: Field): SQL {
+/** Asks a policy of a row as it will be once some of its columns are changed. */
+export const changed = (
+  view: View,
+  policy: Fragment,
+  changes: ReadonlyMap<Field, Fragment>,
+): Fragment =>
+  candidate(view, policy, (field) => {
+    const change = changes.get(field)
+    return change ? typed(field, change) : sql`${field.column}`
+  })
+
+/**
+ * A new value with its column's affinity: as text, '9' is greater than '10', and a policy must not find the new row
+ * other than it will find it in the table.
+ */
+export function typed({ column }: Field, value: Fragment): Fragment {
+  const affinity = affinityOf(column)
+  return affinity === 'blob' ? value : sql`cast(${value} as ${sql.raw(affinity)})`
+}
+
+function generatedSql({ column }: Field): Fragment {
   const as: unknown = column.generated?.as
-  return (typeof as === 'function' ? as() : as) as SQL
+  return sql`${typeof as === 'function' ? as() : as}`
 }
 
 /**
@@ -41,9 +66,9 @@ function generatedSql({ column }: Field): SQL {
  * to change, and what it raises undoes the whole statement.
  */
 export function guardedSet(
-  assignments: readonly (readonly [field: Field, value: SQL])[],
-  condition: SQL,
-): SQL {
+  assignments: readonly (readonly [field: Field, value: Fragment])[],
+  condition: Fragment,
+): Fragment {
   const set = assignments.map(([field, value], i) => {
     const guarded =
       i === 0 && !isTrue(condition)
@@ -51,5 +76,5 @@ export function guardedSet(
         : value
     return sql`${sql.identifier(field.name)} = ${guarded}`
   })
-  return sql.join(set, sql`, `)
+  return sql.join(set, ', ')
 }

@@ -1,12 +1,12 @@
-import { type SQL, type SQLWrapper, sql } from 'drizzle-orm'
-import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
 import type { Queryable, Statement } from '../core/database.ts'
 import type { Principal } from '../core/ports.ts'
 import type { Field, Policy, Resource } from './expose.ts'
 import { dataFaults } from './faults.ts'
 import { glob, like } from './pattern.ts'
 import type { Filter, Ordered } from './query.ts'
-import type { Stored, WireType } from './wire.ts'
+import { type Fragment, render, sameSql, sql } from './sql.ts'
+import { inJson } from './stored.ts'
+import type { WireType } from './wire.ts'
 
 /** A table, and who looks at it: what every verb here works on. */
 export interface View {
@@ -36,11 +36,11 @@ const yes = sql.raw('1')
 const no = sql.raw('0')
 
 /** A policy's condition for this caller. `service` passes all. */
-export function allows(policy: Policy | undefined, who: Principal): SQL {
+export function allows(policy: Policy | undefined, who: Principal): Fragment {
   if (who.role === 'service') return yes
   const condition = policy?.(who)
   if (condition === true) return yes
-  return condition === undefined || condition === false ? no : condition
+  return condition === undefined || condition === false ? no : sql`${condition}`
 }
 
 /** @throws {Fault} 42501 if the operation has no policy: it is not there for anyone but `service`. */
@@ -59,27 +59,34 @@ export const denied = (who: Principal, message: string) =>
     ...(who.role === 'anon' ? { status: 401, headers: { 'www-authenticate': 'Bearer' } } : {}),
   })
 
-/** All conditions; the trivial ones fall away, so that SQLite's planner and its depth limit see only real ones. */
-export function every(conditions: readonly SQL[]): SQL {
-  const real = conditions.filter((condition) => condition !== yes)
-  if (real.includes(no)) return no
+/** All conditions; trivial ones and second ones fall away, so that SQLite's planner and its depth limit see only real ones. */
+export function every(conditions: readonly Fragment[]): Fragment {
+  if (conditions.includes(no)) return no
+  const real: Fragment[] = []
+  for (const condition of conditions)
+    if (condition !== yes && !real.some((other) => sameSql(other, condition))) real.push(condition)
   if (real.length === 0) return yes
   return sql.join(
     real.map((condition) => sql`(${condition})`),
-    sql` and `,
+    ' and ',
   )
 }
 
-export const filterSql = (view: View, filters: readonly Filter[]): SQL =>
+export function either(one: Fragment, other: Fragment): Fragment {
+  if (one === yes || other === yes) return yes
+  return sql`((${one}) or (${other}))`
+}
+
+export const filterSql = (view: View, filters: readonly Filter[]): Fragment =>
   every(filters.map((filter) => oneFilter(view, filter)))
 
-function oneFilter(view: View, filter: Filter): SQL {
+function oneFilter(view: View, filter: Filter): Fragment {
   if (filter.kind === 'test') {
     const test = testSql(needField(view, filter.column), filter.operator, filter.value)
     return filter.negated ? sql`not (${test})` : test
   }
   const parts = filter.filters.map((part) => sql`(${oneFilter(view, part)})`)
-  const joined = sql.join(parts, filter.kind === 'or' ? sql` or ` : sql` and `)
+  const joined = sql.join(parts, filter.kind === 'or' ? ' or ' : ' and ')
   return filter.negated ? sql`not (${joined})` : joined
 }
 
@@ -94,7 +101,7 @@ const comparisons = new Map([
 ])
 const equality = new Set(['eq', 'neq', 'isdistinct'])
 
-function testSql(field: Field, operator: string, value: string | readonly string[]): SQL {
+function testSql(field: Field, operator: string, value: string | readonly string[]): Fragment {
   const { type } = field
   if (typeof value !== 'string') return inSql(field, value)
   if (operator === 'is') return isSql(field, value)
@@ -106,26 +113,17 @@ function testSql(field: Field, operator: string, value: string | readonly string
   }
   const sign = comparisons.get(operator) as string
   if (!type.ordered && !equality.has(operator)) throw noOperator(type, sign)
-  return sql`${comparable(type, field.column)} ${sql.raw(sign)} ${comparable(type, sql`${type.parse(value)}`)}`
+  return sql`${comparable(field)} ${sql.raw(sign)} ${type.parse(value)}`
 }
 
-const comparable = (type: WireType, value: SQLWrapper): SQL =>
-  type.comparable ? type.comparable(sql`${value}`) : sql`${value}`
+const comparable = ({ type, column }: Field): Fragment =>
+  type.comparable ? type.comparable(sql`${column}`) : sql`${column}`
 
 /** The values travel as one JSON parameter: D1 binds at most 100. SQLite uses the column's index all the same. */
-function inSql(field: Field, values: readonly string[]): SQL {
-  const { type } = field
-  const stored = values.map((value) => type.parse(value))
-  if (type.blob || type.comparable)
-    return stored.length === 0
-      ? no
-      : sql.join(
-          stored.map(
-            (value) => sql`${comparable(type, field.column)} = ${comparable(type, sql`${value}`)}`,
-          ),
-          sql` or `,
-        )
-  return sql`${field.column} in (select value from json_each(${JSON.stringify(stored)}))`
+function inSql(field: Field, values: readonly string[]): Fragment {
+  const stored = values.map((value) => field.type.parse(value))
+  const value = sql.raw(stored[0] instanceof ArrayBuffer ? 'unhex(value)' : 'value')
+  return sql`${comparable(field)} in (select ${value} from json_each(${JSON.stringify(stored.map(inJson))}))`
 }
 
 const isWords = new Map([
@@ -136,7 +134,7 @@ const isWords = new Map([
   ['unknown', 'is null'],
 ])
 
-function isSql({ column, type }: Field, value: string): SQL {
+function isSql({ column, type }: Field, value: string): Fragment {
   const word = value.toLowerCase()
   const test = isWords.get(word)
   if (!test)
@@ -158,37 +156,48 @@ const noOperator = (type: WireType, sign: string) =>
   })
 
 /** `ORDER BY`, or nothing. Nulls are placed as Postgres places them; only where there can be any, so that an index serves. */
-export function orderSql(view: View, order: readonly Ordered[]): SQL {
-  if (order.length === 0) return sql.empty()
+export function orderSql(view: View, order: readonly Ordered[]): Fragment {
+  if (order.length === 0) return sql.empty
   const terms = order.map(({ column, descending, nulls }) => {
     const field = needField(view, column)
     const direction = sql.raw(descending ? ' desc' : ' asc')
     return sql`${field.column}${direction}${sql.raw(field.column.notNull ? '' : ` nulls ${nulls}`)}`
   })
-  return sql` order by ${sql.join(terms, sql`, `)}`
+  return sql` order by ${sql.join(terms, ', ')}`
 }
 
 /**
  * A value that makes the statement, and the batch that it is in, fail with a code unless the condition holds.
  * `json_extract` with a bad path is SQLite's way to raise an error whose text we choose; `dbFault` reads it.
  */
-export const guard = (condition: SQL, code: string, detail: SQL = sql`''`): SQL =>
+export const guard = (condition: Fragment, code: string, detail: Fragment = sql`''`): Fragment =>
   sql`case when ${condition} then 1 else json_extract('{}', ${sql.raw(`'leanto:${code}:'`)} || ${detail}) end`
 
-const dialect = new SQLiteSyncDialect()
-
-/** D1 takes 100; the local simulation takes more, so it is checked here. */
+// D1's limits, which its local simulation does not hold: https://developers.cloudflare.com/d1/platform/limits/
 const maxParameters = 100
+const maxSqlBytes = 100_000
+const maxValueBytes = 2_000_000
 
-/** @throws {Fault} 54000 past D1's limit of bound parameters. */
-export function prepare(db: Queryable, query: SQL): Statement {
-  const { sql: text, params } = dialect.sqlToQuery(query)
-  if (params.length > maxParameters)
+/** @throws {Fault} 54000 past D1's limits of parameters, their size and the statement's. */
+export function prepare(db: Queryable, query: Fragment): Statement {
+  const { text, values } = render(query)
+  if (values.length > maxParameters)
     throw dataFaults['54000']({
-      status: 400,
-      message: `the request holds ${params.length} values, of which ${maxParameters} fit into one statement`,
+      message: `the request holds ${values.length} values, of which ${maxParameters} fit into one statement`,
       hint: 'Many values of one column fit into one in.(…).',
     })
+  if (sizeOf(text) > maxSqlBytes || values.some((value) => sizeOf(value) > maxValueBytes))
+    throw dataFaults['54000']({
+      message: 'a value or the request is too large',
+      details: `One value may have ${maxValueBytes} bytes.`,
+    })
   const statement = db.prepare(text)
-  return params.length > 0 ? statement.bind(...(params as Stored[])) : statement
+  return values.length > 0 ? statement.bind(...values) : statement
+}
+
+/** In bytes; a text too short to matter is not counted through. */
+function sizeOf(value: unknown): number {
+  if (value instanceof ArrayBuffer) return value.byteLength
+  if (typeof value !== 'string') return 0
+  return value.length * 3 < maxSqlBytes ? value.length : new TextEncoder().encode(value).byteLength
 }

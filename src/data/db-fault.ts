@@ -1,3 +1,4 @@
+import { getTableName } from 'drizzle-orm'
 import { Fault } from '../core/fault.ts'
 import { denied, fieldOf, type View } from './compile.ts'
 import { dataFaults } from './faults.ts'
@@ -14,11 +15,11 @@ export function dbFault(error: unknown, view: View, operation: Operation): unkno
   const { message } = error
   const guarded = message.match(/bad JSON path: '+leanto:(\w+):(\d*)/)
   if (guarded) return guardFault(view, guarded[1] as string, guarded[2] as string, error)
-  return (
-    constraintFault(message, view, operation, error) ??
-    limitFault(message, error) ??
-    unavailable(error)
-  )
+  const constraint = constraintFault(message, view, operation, error)
+  if (constraint) return constraint
+  // First: an overloaded database also speaks of "too many", namely requests.
+  const passing = unavailable(error)
+  return passing === error ? (limitFault(message, error) ?? error) : passing
 }
 
 function guardFault(view: View, code: string, count: string, cause: unknown): unknown {
@@ -45,21 +46,19 @@ function constraintFault(message: string, view: View, operation: Operation, caus
     ) ?? []
   switch (kind) {
     case 'UNIQUE': {
-      const columns = columnsOf(what)
-      const constraint = what.startsWith('index ')
-        ? what.slice(6).replaceAll("'", '')
-        : (view.resource.uniques.get(columns.join()) ?? `${name}_${columns.join('_')}_key`)
-      const visible = columns.every((column) => fieldOf(view, column))
+      const columns = columnsOf(view, what)
+      // A constraint's name tells of its columns: with a hidden one, the fault keeps to its own words.
+      if (columns.some((column) => !fieldOf(view, column))) return dataFaults['23505']({ cause })
+      const constraint =
+        view.resource.uniques.get(columns.join()) ?? `${name}_${columns.join('_')}_key`
       return dataFaults['23505']({
         message: `duplicate key value violates unique constraint "${constraint}"`,
-        ...(visible && columns.length > 0
-          ? { details: `Key (${columns.join(', ')}) already exists.` }
-          : {}),
+        details: `Key (${columns.join(', ')}) already exists.`,
         cause,
       })
     }
     case 'NOT NULL': {
-      const [column = ''] = columnsOf(what)
+      const [column = ''] = columnsOf(view, what)
       const shown = fieldOf(view, column) ? `in column "${column}" ` : ''
       return dataFaults['23502']({
         message: `null value ${shown}of relation "${name}" violates not-null constraint`,
@@ -68,7 +67,8 @@ function constraintFault(message: string, view: View, operation: Operation, caus
     }
     case 'CHECK':
       return dataFaults['23514']({
-        message: `new row for relation "${name}" violates check constraint${/^\w+$/.test(what) ? ` "${what}"` : ''}`,
+        // A check without a name is called by its SQL.
+        message: `new row for relation "${name}" violates check constraint${/^\w+$/.test(what) && !view.resource.fields.has(what) ? ` "${what}"` : ''}`,
         cause,
       })
     case 'FOREIGN KEY':
@@ -77,14 +77,20 @@ function constraintFault(message: string, view: View, operation: Operation, caus
         cause,
       })
   }
+  // A host's RAISE(ABORT, …): refused on purpose, in words that were not written for clients.
+  if (message.includes('SQLITE_CONSTRAINT_TRIGGER')) return dataFaults.P0001({ cause })
   if (message.includes('ON CONFLICT clause does not match')) return dataFaults['42P10']({ cause })
   if (message.includes('datatype mismatch')) return dataFaults['22P02']({ cause })
   return undefined
 }
 
-/** `notes.owner_id, notes.title` → the column names. */
-const columnsOf = (what: string): string[] =>
-  what.split(', ').map((column) => column.split('.').at(-1) ?? '')
+/** `notes.owner_id, notes.title` → the column names; empty ones for another table's, which a trigger writes. */
+const columnsOf = ({ resource }: View, what: string): string[] => {
+  const table = `${getTableName(resource.table)}.`
+  return what
+    .split(', ')
+    .map((column) => (column.startsWith(table) ? column.slice(table.length) : ''))
+}
 
 function limitFault(message: string, cause: unknown) {
   if (
@@ -92,13 +98,18 @@ function limitFault(message: string, cause: unknown) {
       message,
     )
   )
-    return dataFaults['54000']({ status: 400, cause })
+    return dataFaults['54000']({ cause })
   return undefined
 }
 
-/** D1's passing failures are 503: clients may try again, supabase-js does so by itself. */
-const unavailable = (error: Error): unknown =>
-  /overloaded|network connection lost|storage operation exceeded|reset because|timed? ?out/i.test(
+/**
+ * D1's passing failures (https://developers.cloudflare.com/d1/observability/debug-d1/) as 503: clients may try again,
+ * supabase-js does so by itself. Anything else as it is.
+ */
+export const unavailable = (error: unknown): unknown =>
+  error instanceof Error &&
+  !(error instanceof Fault) &&
+  /overloaded|network connection lost|to be reset|was reset|reset because|transient issue|timed? ?out/i.test(
     error.message,
   )
     ? dataFaults.PGRST001({ cause: error })

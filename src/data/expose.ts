@@ -91,8 +91,13 @@ export function expose<
         throw new TypeError(
           `expose(${name}): \`${option}\` names ${JSON.stringify(key)}, which is no column key of it`,
         )
+  // SQLite takes a negative limit for none.
+  if (policies.maxRows !== undefined && !isCount(policies.maxRows))
+    throw new TypeError(`expose(${name}): \`maxRows\` must be a whole number of at least 1`)
   return Object.freeze({ table, policies: Object.freeze({ ...policies }) })
 }
+
+export const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) > 0
 
 /** A column as clients know it: by its SQL name. */
 export interface Field {

@@ -23,6 +23,8 @@ export const dataFaults = faults({
   '22001': [400, 'value too long for its column'],
   '22003': [400, 'value out of range for its column'],
   '22007': [400, 'invalid input syntax for a date'],
+  '22008': [400, 'date/time field value out of range'],
+  '22025': [400, 'LIKE pattern must not end with escape character'],
   '22P02': [400, 'invalid input syntax'],
   '22P05': [400, 'unsupported Unicode escape sequence'],
   '23502': [400, 'null value violates not-null constraint'],
@@ -38,8 +40,8 @@ export const dataFaults = faults({
     'there is no unique or exclusion constraint matching the ON CONFLICT specification',
   ],
   '54000': [400, 'statement too complex'],
+  P0001: [400, 'refused by a trigger'],
   PT413: [413, 'Request body is too large'],
-  PT415: [415, 'Content type is not supported here'],
   PT429: [429, 'Too many requests'],
   PT500: [500, 'The server is not configured'],
 })
@@ -53,14 +55,14 @@ const translated = new Map<string, (fault: Fault) => Fault>(
     [coreFaults.bad_api_key().code]: 'PGRST301',
     [coreFaults.unauthenticated().code]: 'PGRST301',
     [coreFaults.too_large().code]: 'PT413',
-    [coreFaults.unsupported_content().code]: 'PT415',
     [coreFaults.rate_limited().code]: 'PT429',
     [coreFaults.misconfigured().code]: 'PT500',
   } satisfies Record<string, keyof typeof dataFaults>).map(([from, to]) => [
     from,
     ({ message, details, hint, headers, cause }) =>
       dataFaults[to]({
-        message,
+        // PostgREST has its own words for this one, which clients look for.
+        ...(to === 'PGRST102' ? {} : { message }),
         ...(typeof details === 'string' ? { details } : {}),
         hint,
         headers: to === 'PGRST301' ? { ...headers, 'www-authenticate': 'Bearer' } : headers,

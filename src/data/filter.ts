@@ -108,14 +108,14 @@ function list(reader: Reader): string[] {
   reader.expect('(')
   if (reader.take(')')) return []
   const values: string[] = []
-  do values.push(reader.peek() === '"' ? reader.quoted() : reader.until(',)'))
+  do values.push(oneOf(reader))
   while (reader.take(','))
   reader.expect(')')
   return values
 }
 
-const oneOf = (reader: Reader): string =>
-  reader.peek() === '"' ? reader.quoted() : reader.until(',)')
+/** Quoted, if it is so to its end; supabase-js leaves a value with a lone quote as it is. */
+const oneOf = (reader: Reader): string => reader.quotedBefore(',)') ?? reader.until(',)')
 
 const notHere = (what: string, where: string) =>
   dataFaults.PGRST127({ details: `${what} is not supported here: ${where.slice(0, 100)}` })

@@ -2,11 +2,11 @@ import type { Base } from '../core/bind.ts'
 import type { Module } from '../core/module.ts'
 import type { Identity } from '../core/ports.ts'
 import { routesOf } from '../core/routes.ts'
-import { type Exposed, resourceOf } from './expose.ts'
+import { type Exposed, isCount, resourceOf } from './expose.ts'
 import { dataFaults, renderBug, renderFault } from './faults.ts'
 import { dataRoutes } from './routes.ts'
 
-export type { DatabaseOf } from './database-of.ts'
+export type { DatabaseOf, Json } from './database-of.ts'
 export { type Exposed, expose, type Policies, type Policy } from './expose.ts'
 
 export interface DataOptions<Tables extends Record<string, Exposed>> {
@@ -37,6 +37,7 @@ export function data<Env, const Tables extends Record<string, Exposed>>(
     throw new TypeError(
       'data: `identity` must have principal(scope, request): pass auth(…) or jwks(…)',
     )
+  if (!isCount(bodyLimit)) throw new TypeError('data: `bodyLimit` must be a number of bytes')
   const resources = new Map(
     Object.entries(tables).map(([name, exposed]) => {
       if (!exposed?.table || !exposed.policies)

@@ -1,19 +1,20 @@
-import { type SQL, sql } from 'drizzle-orm'
 import type { Statement } from '../core/database.ts'
 import type { Scope } from '../core/scope.ts'
-import { candidate, guardedSet, isTrue, policyOf } from './candidate.ts'
-import { guard, mustAllow, needField, prepare, type View } from './compile.ts'
+import { candidate, changed, guardedSet, isTrue, policyOf, typed } from './candidate.ts'
+import { either, every, guard, mustAllow, needField, prepare, type View } from './compile.ts'
 import type { Field } from './expose.ts'
 import { dataFaults } from './faults.ts'
-import { columnDefault, type Inserted, type JsonObject, layOut } from './payload.ts'
+import { columnDefault, type Inserted, type JsonObject, layOut, updatedValue } from './payload.ts'
 import type { Query } from './query.ts'
 import { notSingle } from './rows.ts'
+import { type Fragment, sql } from './sql.ts'
 import {
   type Answering,
   countGuards,
-  returnedOutputs,
+  returnedBy,
   returning,
   runWrite,
+  tallied,
   type WriteResult,
   writeResult,
 } from './write.ts'
@@ -39,32 +40,41 @@ export async function insert(
   const { prefer, single } = answering
   const merging = prefer.resolution === 'merge-duplicates'
   mustAllow(view, 'insert')
-  const outputs = returnedOutputs(view, query, prefer)
+  const returned = returnedBy(view, query, prefer)
   // As in Postgres: what comes back, and what is found to be there already, must be readable.
-  const reads = outputs.length > 0 || merging
+  const reads = returned !== undefined || merging
   if (reads) mustAllow(view, 'select')
   if (merging) mustAllow(view, 'update')
   const target = conflictTarget(view, query, prefer.resolution !== undefined)
   if (rows.length === 0) {
     if (single) throw notSingle(0)
-    return { rows: [], outputs, affected: 0, inserted: 0 }
+    return { ...writeResult([], returned), inserted: 0 }
   }
   const laid = layOut(view, rows, query.columns, prefer.missing === 'default')
   const policy = policyOf(view, reads ? ['insert', 'select'] : ['insert'])
-  const tail = sql`${conflictSql(view, laid, target, merging)}${returning(outputs, policy)}`
+  // A row that was there already has passed the policy of update, on its old and new form.
+  const written = merging
+    ? every([policyOf(view, ['select']), either(policy, policyOf(view, ['update']))])
+    : policy
+  const tail = sql`${conflictSql(view, laid, target, merging)}${returning(view, returned, written)}`
 
   const chunks = chunked(laid.rows)
   const existing =
     merging && target ? chunks.map((chunk) => existingSql(scope, view, laid, target, chunk)) : []
   const guards = countGuards(scope, answering)
-  if (guards.length > 0 && chunks.length > 1) throw dataFaults['54000']({ status: 400 })
-  const writes =
-    laid.fields.length === 0
-      ? rows.map(() => defaultsSql(scope, view, tail))
-      : chunks.map((chunk) => insertSql(scope, view, laid, { policy, json: chunk, tail }))
+  // They count what one statement changed.
+  if (guards.length > 0 && chunks.length > 1)
+    throw dataFaults['54000']({ message: 'payload too large to be bounded in its number of rows' })
+  const tally = {
+    returns: returned !== undefined || !isTrue(written),
+    matters: merging || prefer.count !== undefined,
+  }
+  const writes = chunks.flatMap((chunk) =>
+    tallied(scope, insertSql(scope, view, laid, { policy, json: chunk, tail }), tally),
+  )
   const found = existing.filter((statement) => statement !== undefined)
   const results = await runWrite(scope, view, 'insert', [...found, ...writes, ...guards])
-  const result = writeResult(results.slice(found.length, found.length + writes.length), outputs)
+  const result = writeResult(results.slice(found.length, found.length + writes.length), returned)
   const before = results
     .slice(0, found.length)
     .reduce((sum, { results: [row] }) => sum + Number(row?.found), 0)
@@ -80,22 +90,22 @@ function conflictTarget(view: View, query: Query, resolving: boolean): Field[] |
   return target.length > 0 ? target : undefined
 }
 
-const names = (fields: readonly Field[]): SQL =>
+const names = (fields: readonly Field[]): Fragment =>
   sql.join(
     fields.map(({ name }) => sql.identifier(name)),
-    sql`, `,
+    ', ',
   )
 
 function insertSql(
   scope: Scope,
   view: View,
   laid: Inserted,
-  { policy, json, tail }: { policy: SQL; json: string; tail: SQL },
+  { policy, json, tail }: { policy: Fragment; json: string; tail: Fragment },
 ): Statement {
-  const values = sql.join([...laid.values], sql`, `)
+  const values = sql.join([...laid.values], ', ')
   const proposed = candidate(view, policy, (field) => {
     const at = laid.fields.indexOf(field)
-    return laid.values[at] ?? columnDefault(field)
+    return typed(field, laid.values[at] ?? columnDefault(field))
   })
   const check = isTrue(policy) ? policy : guard(proposed, '42501')
   // A WHERE also tells SQLite's parser that the ON of an upsert is not the ON of a join.
@@ -104,9 +114,6 @@ function insertSql(
     sql`insert into ${view.resource.table} (${names(laid.fields)}) select ${values} from json_each(${json}) as leanto_given where ${check}${tail}`,
   )
 }
-
-const defaultsSql = (scope: Scope, view: View, tail: SQL): Statement =>
-  prepare(scope.db, sql`insert into ${view.resource.table} default values${tail}`)
 
 /** How many of the rows are there already: the status of an upsert tells. Part of the same batch. */
 function existingSql(
@@ -119,11 +126,11 @@ function existingSql(
   const values = target.map((field) => laid.values[laid.fields.indexOf(field)])
   if (values.some((value) => value === undefined)) return undefined
   const { table } = view.resource
-  const matches = target.map((field, i) => sql`${field.column} = ${values[i] as SQL}`)
+  const matches = target.map((field, i) => sql`${field.column} = ${values[i]}`)
   return prepare(
     scope.db,
     // CROSS JOIN keeps the rows outside: the other order would scan the table.
-    sql`select count(*) as found from json_each(${json}) as leanto_given cross join ${table} where ${sql.join(matches, sql` and `)}`,
+    sql`select count(*) as found from json_each(${json}) as leanto_given cross join ${table} where ${sql.join(matches, ' and ')}`,
   )
 }
 
@@ -136,22 +143,18 @@ function conflictSql(
   { given }: Inserted,
   target: readonly Field[] | undefined,
   merging: boolean,
-): SQL {
-  if (!target) return sql.empty()
+): Fragment {
+  if (!target) return sql.empty
   const on = sql` on conflict (${names(target)})`
   if (!merging || given.length === 0) return sql`${on} do nothing`
   const policy = policyOf(view, ['select', 'update'])
-  const proposed = (field: Field) => sql`excluded.${sql.identifier(field.name)}`
-  const updated = [...view.resource.fields.values()].filter(
-    (field) => given.includes(field) || (field.column.onUpdateFn && !field.generated),
-  )
-  const after = candidate(view, policy, (field) =>
-    updated.includes(field) ? proposed(field) : sql`${field.column}`,
-  )
-  const set = guardedSet(
-    updated.map((field) => [field, proposed(field)]),
-    isTrue(policy) ? policy : sql`(${policy}) and ${after}`,
-  )
+  const changes = new Map<Field, Fragment>()
+  for (const field of view.resource.fields.values()) {
+    if (given.includes(field)) changes.set(field, sql`excluded.${sql.identifier(field.name)}`)
+    else if (field.column.onUpdateFn && !field.generated) changes.set(field, updatedValue(field))
+  }
+  const after = changed(view, policy, changes)
+  const set = guardedSet([...changes], isTrue(policy) ? policy : sql`(${policy}) and ${after}`)
   return sql`${on} do update set ${set}`
 }
 

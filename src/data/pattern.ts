@@ -1,5 +1,5 @@
-import { type SQL, sql } from 'drizzle-orm'
 import { dataFaults } from './faults.ts'
+import { type Fragment, sql } from './sql.ts'
 import { storable } from './wire.ts'
 
 /*
@@ -26,8 +26,7 @@ function partsOf(pattern: string): Part[] {
     const char = characters[i] as string
     if (char === '\\') {
       const next = characters[++i]
-      if (next === undefined)
-        throw dataFaults['22P02']({ message: 'LIKE pattern must not end with escape character' })
+      if (next === undefined) throw dataFaults['22025']()
       add(next)
     } else if (char === '%' || char === '*') {
       // `%%` asks no more than `%`, and costs.
@@ -39,7 +38,7 @@ function partsOf(pattern: string): Part[] {
 }
 
 /** `like`: case counts. */
-export function glob(value: SQL, pattern: string): SQL {
+export function glob(value: Fragment, pattern: string): Fragment {
   const parts = partsOf(pattern)
   return (
     plain(value, parts, (text) => sql`${text}`) ??
@@ -53,46 +52,54 @@ export function glob(value: SQL, pattern: string): SQL {
   )
 }
 
-/** `ilike`: case does not count. SQLite folds ASCII by itself; other letters are asked for in both cases. */
-export function like(value: SQL, pattern: string): SQL {
-  const parts = partsOf(pattern)
-  const literal = parts.map((part) => (typeof part === 'object' ? part.text : '')).join('')
-  if (hasFoldable(literal))
-    return matching(
-      value,
-      'glob',
-      parts.map((part) =>
-        part === '%' ? '*' : part === '_' ? '?' : [...part.text].map(bothCases).join(''),
-      ),
-    )
+/** `ilike`: case does not count. SQLite folds ASCII by itself; the pattern's other letters are folded one by one. */
+export function like(value: Fragment, pattern: string): Fragment {
+  const parts = partsOf(pattern).map((part) =>
+    typeof part === 'object' ? { text: [...part.text].map(fold).join('') } : part,
+  )
+  let folded = sql`lower(${value})`
+  for (const letter of lettersToFold(parts))
+    folded = sql`replace(${folded}, ${letter.toUpperCase()}, ${letter})`
   return (
-    plain(
-      sql`lower(${value})`,
-      parts,
-      (text) => sql`${text.replace(/[A-Z]/g, (c) => c.toLowerCase())}`,
-    ) ??
+    plain(folded, parts, (text) => sql`${text}`) ??
     matching(
-      value,
+      folded,
       'like',
       parts.map((part) => (typeof part === 'object' ? part.text.replace(/[\\%_]/g, '\\$&') : part)),
     )
   )
 }
 
-// Beyond ASCII, and of two cases.
-const hasFoldable = (text: string) =>
-  [...text].some((char) => char > '\x7f' && char.toLowerCase() !== char.toUpperCase())
+/** A letter's lower case, where that is one letter: `İ` has none. */
+function fold(char: string): string {
+  const lower = char.toLowerCase()
+  return [...lower].length === 1 ? lower : char
+}
 
-const bothCases = (char: string): string => {
-  const cases = [...new Set([char, char.toLowerCase(), char.toUpperCase()])].filter(
-    (c) => [...c].length === 1,
-  )
-  if (cases.length > 1) return `[${cases.join('')}]`
-  return /[*?[]/.test(char) ? `[${char}]` : char
+// Each is a level of the expression, which may have 100.
+const maxFolds = 16
+
+/** The letters beyond ASCII that have an upper case to be folded from. */
+function lettersToFold(parts: readonly Part[]): string[] {
+  const text = parts.map((part) => (typeof part === 'object' ? part.text : '')).join('')
+  const letters = [...new Set(text)].filter((char) => {
+    const upper = char.toUpperCase()
+    return char > '\x7f' && upper !== char && [...upper].length === 1 && fold(upper) === char
+  })
+  if (letters.length > maxFolds)
+    throw dataFaults['54000']({
+      message: `pattern too complex: ${letters.length} different letters beyond ASCII`,
+      details: `ilike takes ${maxFolds}.`,
+    })
+  return letters
 }
 
 /** What needs no pattern: `text`, `text%`, `%text`, `%text%`. */
-function plain(value: SQL, parts: readonly Part[], bind: (text: string) => SQL): SQL | undefined {
+function plain(
+  value: Fragment,
+  parts: readonly Part[],
+  bind: (text: string) => Fragment,
+): Fragment | undefined {
   if (parts.length === 0) return sql`${value} = ''`
   const texts = parts.filter((part) => typeof part === 'object')
   const [text] = texts
@@ -105,12 +112,11 @@ function plain(value: SQL, parts: readonly Part[], bind: (text: string) => SQL):
   return sql`instr(${value}, ${bind(text.text)}) > 0`
 }
 
-function matching(value: SQL, operator: 'glob' | 'like', parts: readonly string[]): SQL {
+function matching(value: Fragment, operator: 'glob' | 'like', parts: readonly string[]): Fragment {
   const pattern = parts.join('')
   const bytes = new TextEncoder().encode(pattern).byteLength
   if (bytes > maxPatternBytes)
     throw dataFaults['54000']({
-      status: 400,
       message: `pattern too long: ${bytes} bytes, of which D1 takes ${maxPatternBytes}`,
       hint: 'A plain start, end or middle (text%, %text, %text%) may be of any length.',
     })

@@ -1,8 +1,8 @@
-import { type SQL, sql } from 'drizzle-orm'
 import { denied, fieldOf, type View } from './compile.ts'
 import type { Field } from './expose.ts'
 import { dataFaults } from './faults.ts'
-import { inJson, type Stored } from './wire.ts'
+import { type Fragment, sql } from './sql.ts'
+import { driverValue, inJson, type Stored } from './stored.ts'
 
 export type JsonObject = Record<string, unknown>
 
@@ -45,7 +45,7 @@ export function writableField(view: View, name: string): Field {
   return field
 }
 
-/** A body's value as it is stored. JSON null is SQL NULL. */
+/** A body's value as it is stored. JSON null is Fragment NULL. */
 export const storedValue = (field: Field, value: unknown): Stored =>
   value === null || value === undefined ? null : field.type.encode(value)
 
@@ -57,7 +57,7 @@ export interface Inserted {
   /** Each row as JSON text. */
   readonly rows: readonly string[]
   /** Per field, how its value is taken out of a row of `json_each`. */
-  readonly values: readonly SQL[]
+  readonly values: readonly Fragment[]
 }
 
 /** Stands in a row for "the column's own SQL default". */
@@ -85,20 +85,23 @@ export function layOut(
     (field) => !givenNames.has(field.name) && !field.generated && makesDefault(view, field),
   )
   const fields = [...given, ...added]
-  const absent = fields.map(() => false)
+  // A row of which nothing is given still has to name a column.
+  if (fields.length === 0) fields.push(fillerOf(view))
+  const defaults: (Fragment | undefined)[] = fields.map(() => undefined)
   const laid = rows.map((row) =>
     JSON.stringify(
       fields.map((field, i) => {
         if (Object.hasOwn(row, field.name) && givenNames.has(field.name))
           return inJson(storedValue(field, row[field.name]))
         if (givenNames.has(field.name) && !fillMissing) return null
-        if (makesDefault(view, field)) return inJson(defaultValue(view, field))
-        absent[i] = true
+        const value = makesDefault(view, field) ? defaultValue(view, field) : undefined
+        if (value !== undefined && !isSql(value)) return inJson(driverValue(field.column, value))
+        defaults[i] = value === undefined ? columnDefault(field) : boundValue(field, value)
         return useDefault
       }),
     ),
   )
-  const values = fields.map((field, i) => valueSql(field, i, absent[i] ?? false))
+  const values = fields.map((field, i) => valueSql(field, i, defaults[i]))
   return { fields, given, rows: laid, values }
 }
 
@@ -110,38 +113,41 @@ const makesDefault = ({ resource }: View, { key, column }: Field): boolean =>
   column.defaultFn !== undefined ||
   (column.default === undefined && column.onUpdateFn !== undefined)
 
-function defaultValue({ resource, who }: View, { key, column }: Field): Stored {
+/** Never `undefined`, which would stand for the column's own default. */
+function defaultValue({ resource, who }: View, { key, column }: Field): unknown {
   const make = resource.policies.defaults?.[key] as ((who: View['who']) => unknown) | undefined
-  const value = make ? make(who) : (column.defaultFn ?? column.onUpdateFn)?.()
-  return driverValue(column, value)
+  return (make ? make(who) : (column.defaultFn ?? column.onUpdateFn)?.()) ?? null
 }
 
-/** A value of the drizzle type, as drizzle itself would bind it. */
-export function driverValue(column: Field['column'], value: unknown): Stored {
-  if (value === null || value === undefined) return null
-  const stored = column.mapToDriverValue(value) as unknown
-  if (typeof stored === 'boolean') return stored ? 1 : 0
-  if (ArrayBuffer.isView(stored))
-    return stored.buffer.slice(
-      stored.byteOffset,
-      stored.byteOffset + stored.byteLength,
-    ) as ArrayBuffer
-  return stored as Stored
+function fillerOf({ resource }: View): Field {
+  const fields = [...resource.primaryKey, ...resource.fields.values()]
+  return fields.find((field) => !field.generated) as Field
 }
 
-function valueSql(field: Field, index: number, mayBeAbsent: boolean): SQL {
+function valueSql(field: Field, index: number, whenAbsent: Fragment | undefined): Fragment {
   const path = sql.raw(`'$[${index}]'`)
   const taken = sql`json_extract(leanto_given.value, ${path})`
   const value = field.type.blob ? sql`unhex(${taken})` : taken
-  if (!mayBeAbsent) return value
-  return sql`case when json_type(leanto_given.value, ${path}) = 'object' then ${columnDefault(field)} else ${value} end`
+  if (!whenAbsent) return value
+  return sql`case when json_type(leanto_given.value, ${path}) = 'object' then ${whenAbsent} else ${value} end`
 }
 
-/** The default that the column has in SQL, as drizzle's table declares it. */
-export function columnDefault({ column }: Field): SQL {
-  const value: unknown = column.default
-  return isSqlDefault(value) ? sql`(${value})` : sql`${driverValue(column, value)}`
+/** The default that the column has in SQL, as drizzle's table declares it. Kept: it never changes. */
+export function columnDefault(field: Field): Fragment {
+  let known = columnDefaults.get(field)
+  if (!known) columnDefaults.set(field, (known = boundValue(field, field.column.default)))
+  return known
 }
 
-const isSqlDefault = (value: unknown): value is SQL =>
+const columnDefaults = new WeakMap<Field, Fragment>()
+
+/** What drizzle's `$onUpdate` makes. */
+export const updatedValue = (field: Field): Fragment =>
+  boundValue(field, field.column.onUpdateFn?.())
+
+/** A value of the drizzle type, or an expression: a host's default may be either. */
+const boundValue = ({ column }: Field, value: unknown): Fragment =>
+  isSql(value) ? sql`(${value})` : sql`${driverValue(column, value)}`
+
+const isSql = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && 'getSQL' in value

@@ -55,6 +55,13 @@ export function parsePrefer(request: Request): Preferences {
   return { ...read, applied }
 }
 
+/** Without a key there are no duplicates: PostgREST then ignores `resolution`, and does not say that it applied it. */
+export const withoutResolution = (prefer: Preferences): Preferences => ({
+  ...prefer,
+  resolution: undefined,
+  applied: prefer.applied.filter((preference) => !preference.startsWith('resolution=')),
+})
+
 export type Format = 'array' | 'object' | 'csv'
 
 export interface Accepted {
@@ -66,12 +73,14 @@ export interface Accepted {
 /** @throws {Fault} PGRST107 (406) if no listed media type can be served. */
 export function parseAccept(request: Request): Accepted {
   const header = request.headers.get('accept') ?? '*/*'
-  for (const item of header.split(',')) {
+  const ranges = header.split(',').map((item) => {
     const [type = '', ...parameters] = item.split(';').map((text) => text.trim().toLowerCase())
-    const format = formats.get(type)
-    if (format)
+    const weight = parameters.find((text) => text.startsWith('q='))?.slice(2)
+    return { format: formats.get(type), parameters, weight: Number(weight ?? 1) }
+  })
+  for (const { format, parameters, weight } of ranges.sort((a, b) => b.weight - a.weight))
+    if (format && weight > 0)
       return { format, stripNulls: format !== 'csv' && parameters.includes('nulls=stripped') }
-  }
   throw dataFaults.PGRST107({
     message: `None of these media types are available: ${header.slice(0, 200)}`,
   })
@@ -94,9 +103,9 @@ export interface Window {
 }
 
 /**
- * Narrows `limit` and `offset` by the `Range` header (items, inclusive, RFC 9110's form).
+ * What `limit` and `offset` have in common with the `Range` header (items, inclusive, RFC 9110's form).
  *
- * @throws {Fault} PGRST103 (416) if its end is before its start.
+ * @throws {Fault} PGRST103 (416) if its end is before its start, or they have nothing in common.
  */
 export function narrow(window: Window, request: Request): Window {
   const header = request.headers
@@ -106,16 +115,14 @@ export function narrow(window: Window, request: Request): Window {
   const match = header?.match(/^(\d{1,15})-(\d{1,15})?$/)
   if (!match || (request.method !== 'GET' && request.method !== 'HEAD')) return window
   const from = Number(match[1])
-  if (match[2] === undefined) return { ...window, offset: window.offset + from }
-  const to = Number(match[2])
-  if (to < from)
+  const to = match[2] === undefined ? Number.POSITIVE_INFINITY : Number(match[2])
+  const offset = Math.max(window.offset, from)
+  const end = Math.min(to + 1, window.offset + (window.limit ?? Number.POSITIVE_INFINITY))
+  if (to < from || (end <= offset && window.limit !== 0))
     throw dataFaults.PGRST103({
       details:
         'The lower boundary must be lower than or equal to the upper boundary in the Range header.',
     })
-  const limit = Math.min(
-    to - from + 1,
-    window.limit === undefined ? Number.POSITIVE_INFINITY : window.limit - from,
-  )
-  return { offset: window.offset + from, limit: Math.max(limit, 0) }
+  if (end === Number.POSITIVE_INFINITY) return { offset }
+  return { offset, limit: Math.max(end - offset, 0) }
 }

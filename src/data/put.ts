@@ -1,7 +1,8 @@
-import type { View } from './compile.ts'
+import { fieldOf, type View } from './compile.ts'
 import { dataFaults } from './faults.ts'
 import { type JsonObject, storedValue } from './payload.ts'
 import type { Query } from './query.ts'
+import { inJson } from './stored.ts'
 
 /**
  * Checks a PUT: it names one row by all of its primary key, `?id=eq.5`, and its body is that row.
@@ -9,9 +10,9 @@ import type { Query } from './query.ts'
  * @returns The query without those filters.
  * @throws {Fault} PGRST105, PGRST114 or PGRST115
  */
-export function putTarget({ resource }: View, query: Query, row: JsonObject): Query {
+export function putTarget(view: View, query: Query, row: JsonObject): Query {
   if (query.limit !== undefined || query.offset > 0) throw dataFaults.PGRST114()
-  const { primaryKey } = resource
+  const { primaryKey } = view.resource
   const keys = new Map<string, string>()
   for (const filter of query.filters)
     if (
@@ -23,13 +24,14 @@ export function putTarget({ resource }: View, query: Query, row: JsonObject): Qu
       keys.set(filter.column, filter.value)
   const exact =
     primaryKey.length > 0 &&
+    primaryKey.every(({ name }) => fieldOf(view, name)) &&
     query.filters.length === primaryKey.length &&
     primaryKey.every(({ name }) => keys.has(name))
   if (!exact) throw dataFaults.PGRST105()
   for (const field of primaryKey) {
     const value = Object.hasOwn(row, field.name) ? row[field.name] : undefined
-    if (storedValue(field, value) !== field.type.parse(keys.get(field.name) as string))
-      throw dataFaults.PGRST115()
+    const asked = field.type.parse(keys.get(field.name) as string)
+    if (inJson(storedValue(field, value)) !== inJson(asked)) throw dataFaults.PGRST115()
   }
   return { ...query, filters: [] }
 }

@@ -138,7 +138,8 @@ function parseSelect(text: string): Selected[] {
       if (reader.ahead('->')) throw notYet('JSON paths', text)
       if (reader.ahead('::')) throw notYet('casts', text)
       if (reader.peek() === '.') throw notYet('aggregates', text)
-      if (alias === '__proto__') throw reader.unexpected('another alias')
+      // SQL text ends at a NUL, and what a row calls `__proto__` is no key of it.
+      if (alias === '__proto__' || alias?.includes('\0')) throw reader.unexpected('another alias')
       selected.push(alias === undefined ? { column } : { column, alias })
     }
     reader.space()

@@ -84,6 +84,20 @@ export class Reader {
     }
   }
 
+  /** A quoted text that one of the stops follows; otherwise nothing is read. */
+  quotedBefore(stops: string): string | undefined {
+    const from = this.#at
+    if (this.peek() === '"')
+      try {
+        const text = this.quoted()
+        if (this.peek() !== '' && stops.includes(this.peek())) return text
+      } catch {
+        // Unclosed: not a quoted text after all.
+      }
+    this.#at = from
+    return undefined
+  }
+
   /** Everything up to one of the stops, or the end. */
   until(stops: string): string {
     const from = this.#at

@@ -1,7 +1,7 @@
 import type { View } from './compile.ts'
 import type { Accepted, Preferences } from './prefer.ts'
 import type { ReadResult } from './read.ts'
-import { bodyOf, contentTypes } from './rows.ts'
+import { bodyOf, contentTypeOf, type Output, type Row, wireValue } from './rows.ts'
 import type { WriteResult } from './write.ts'
 
 interface ReadAnswer {
@@ -17,13 +17,13 @@ export function readAnswer(
   view: View,
   { result, offset, prefer, accepted }: ReadAnswer,
 ): Response {
-  const { rows, outputs, total } = result
-  const range = rows.length === 0 ? '*' : `${offset}-${offset + rows.length - 1}`
-  const body = bodyOf(rows, outputs, accepted)
-  return new Response(request.method === 'HEAD' ? null : body, {
-    status: total !== null && rows.length < total ? 206 : 200,
+  const { rows, outputs, total, count } = result
+  const range = count === 0 ? '*' : `${offset}-${offset + count - 1}`
+  const head = request.method === 'HEAD' && accepted.format !== 'object'
+  return new Response(head ? null : bodyOf(rows, outputs, accepted), {
+    status: total !== null && count < total ? 206 : 200,
     headers: {
-      'content-type': contentTypes[accepted.format],
+      'content-type': contentTypeOf(accepted),
       'content-range': `${range}/${total ?? '*'}`,
       'content-location': `/${view.resource.name}${new URL(request.url).search}`,
       ...common(request.headers.has('accept-profile'), prefer, ['count', 'handling']),
@@ -33,8 +33,8 @@ export function readAnswer(
 
 interface WriteAnswer {
   result: WriteResult
-  /** If rows are returned; without them an update or delete is 204. */
-  status: 200 | 201
+  /** With rows, and without. */
+  status: { full: 200 | 201; empty: 200 | 201 | 204 }
   /** Before the slash of `Content-Range`; none for PUT. */
   range: string | undefined
   prefer: Preferences
@@ -58,22 +58,20 @@ export function writeAnswer(
     ]),
   }
   if (range !== undefined) headers['content-range'] = `${range}/${prefer.count ? affected : '*'}`
-  if (prefer.return === 'headers-only' && rows.length === 1 && range === '*' && status === 201) {
-    const [row] = rows
-    const key = outputs.map(
-      ({ name }) => `${encodeURIComponent(name)}=eq.${encodeURIComponent(String(row?.[name]))}`,
-    )
-    headers.location = `/${view.resource.name}?${key.join('&')}`
-  }
-  if (prefer.return === 'representation') {
-    headers['content-type'] = contentTypes[accepted.format]
-    return new Response(bodyOf(rows, outputs, accepted), { status, headers })
-  }
-  const created = range === '*' && status === 201
-  return new Response(null, {
-    status: created ? 201 : status === 200 && range === '*' && prefer.resolution ? 200 : 204,
-    headers,
-  })
+  const [row] = rows
+  if (prefer.return === 'headers-only' && row && rows.length === 1 && status.empty !== 204)
+    headers.location = `/${view.resource.name}?${outputs.map((output) => keyFilter(output, row)).join('&')}`
+  if (prefer.return !== 'representation')
+    return new Response(null, { status: status.empty, headers })
+  headers['content-type'] = contentTypeOf(accepted)
+  return new Response(bodyOf(rows, outputs, accepted), { status: status.full, headers })
+}
+
+/** `id=eq.5`: a filter that finds the row again. */
+function keyFilter(output: Output, row: Row): string {
+  const value = wireValue(output, row)
+  const test = value === null ? 'is.null' : `eq.${encodeURIComponent(String(value))}`
+  return `${encodeURIComponent(output.name)}=${test}`
 }
 
 function common(

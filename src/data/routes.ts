@@ -1,15 +1,22 @@
 import type { Context } from 'hono'
 import { parseJson, readText } from '../core/body.ts'
-import { coreFaults } from '../core/fault.ts'
 import type { Identity } from '../core/ports.ts'
 import type { Route } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import type { View } from './compile.ts'
+import { unavailable } from './db-fault.ts'
 import type { Resource } from './expose.ts'
 import { dataFaults } from './faults.ts'
 import { insert } from './insert.ts'
 import { type JsonObject, rowsOf } from './payload.ts'
-import { type Accepted, narrow, type Preferences, parseAccept, parsePrefer } from './prefer.ts'
+import {
+  type Accepted,
+  narrow,
+  type Preferences,
+  parseAccept,
+  parsePrefer,
+  withoutResolution,
+} from './prefer.ts'
 import { putTarget } from './put.ts'
 import { parseQuery, type Query } from './query.ts'
 import { read } from './read.ts'
@@ -47,7 +54,7 @@ interface Asked {
 }
 
 function asked(context: DataContext, handler: (asked: Asked) => Promise<Response>) {
-  return async (scope: Scope, c: Context): Promise<Response> => {
+  const answer = async (scope: Scope, c: Context): Promise<Response> => {
     const request = c.req.raw
     checkProfile(request)
     const who = await context.identity.principal(scope, request)
@@ -67,22 +74,35 @@ function asked(context: DataContext, handler: (asked: Asked) => Promise<Response
       body: () => readBody(request, context.bodyLimit),
     })
   }
+  return async (scope: Scope, c: Context): Promise<Response> => {
+    try {
+      return await answer(scope, c)
+    } catch (error) {
+      // Whoever asked the database, the identity too: that it cannot be reached is 503.
+      throw unavailable(error)
+    }
+  }
 }
 
 async function get({ scope, request, view, query, prefer, accepted }: Asked): Promise<Response> {
   const window = narrow(query, request)
-  const count = prefer.count !== undefined
+  // One object is 406 unless there is one row: to know, it must be read.
+  const only = request.method === 'HEAD' && accepted.format !== 'object' ? 'only' : true
+  const count = prefer.count !== undefined && only
   const result = await read(scope, view, { query, window, count })
   return readAnswer(request, view, { result, offset: window.offset, prefer, accepted })
 }
 
-async function post({ scope, view, query, prefer, accepted, body }: Asked): Promise<Response> {
+async function post({ scope, view, query, accepted, body, ...asked }: Asked): Promise<Response> {
+  const keyed = query.onConflict !== undefined || view.resource.primaryKey.length > 0
+  const prefer = keyed ? asked.prefer : withoutResolution(asked.prefer)
   const rows = rowsOf(await body())
   const result = await insert(scope, view, { query, rows, ...answering(prefer, accepted) })
-  const updatedOnly = prefer.resolution === 'merge-duplicates' && result.inserted === 0
+  const created = prefer.resolution !== 'merge-duplicates' || result.inserted > 0
+  const status = created ? 201 : 200
   return writeAnswer(view, {
     result,
-    status: updatedOnly ? 200 : 201,
+    status: { full: status, empty: status },
     range: '*',
     prefer,
     accepted,
@@ -91,10 +111,12 @@ async function post({ scope, view, query, prefer, accepted, body }: Asked): Prom
 
 async function patch({ scope, view, query, prefer, accepted, body }: Asked): Promise<Response> {
   refuseWindow(query)
-  const changes = oneRow(await body())
+  const given = await body()
+  // As in PostgREST, an empty list changes nothing.
+  const changes = Array.isArray(given) && given.length === 0 ? {} : oneRow(given)
   const result = await update(scope, view, { query, body: changes, ...answering(prefer, accepted) })
   const range = result.affected === 0 ? '*' : `0-${result.affected - 1}`
-  return writeAnswer(view, { result, status: 200, range, prefer, accepted })
+  return writeAnswer(view, { result, status: unlessEmpty(200), range, prefer, accepted })
 }
 
 async function put({ scope, view, query, prefer, accepted, body }: Asked): Promise<Response> {
@@ -106,20 +128,21 @@ async function put({ scope, view, query, prefer, accepted, body }: Asked): Promi
     rows: [row],
     ...answering(upsert, accepted),
   })
-  const status = result.inserted > 0 ? 201 : 200
+  const status = unlessEmpty(result.inserted > 0 ? 201 : 200)
   return writeAnswer(view, { result, status, range: undefined, prefer, accepted })
 }
 
 async function del({ scope, view, query, prefer, accepted }: Asked): Promise<Response> {
   refuseWindow(query)
   const result = await remove(scope, view, { query, ...answering(prefer, accepted) })
-  return writeAnswer(view, { result, status: 200, range: '*', prefer, accepted })
+  return writeAnswer(view, { result, status: unlessEmpty(200), range: '*', prefer, accepted })
 }
+
+const unlessEmpty = (full: 200 | 201) => ({ full, empty: 204 as const })
 
 const answering = (prefer: Preferences, accepted: Accepted) => ({
   prefer,
-  // A write that answers nothing has no shape to keep.
-  single: accepted.format === 'object' && prefer.return === 'representation',
+  single: accepted.format === 'object',
 })
 
 /** To ignore a limit would write more rows than the client asked for. */
@@ -142,9 +165,7 @@ async function readBody(request: Request, limit: number): Promise<unknown> {
   const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
   if (type && type !== 'application/json') {
     await request.body?.cancel()
-    throw coreFaults.unsupported_content({
-      message: `Content-Type not acceptable: ${type.slice(0, 100)}`,
-    })
+    throw dataFaults.PGRST102({ message: `Content-Type not acceptable: ${type.slice(0, 100)}` })
   }
   const text = await readText(request, limit)
   if (text.trim() === '') throw dataFaults.PGRST102()

@@ -1,9 +1,9 @@
-import { type SQL, sql } from 'drizzle-orm'
 import { needField, type View, visibleFields } from './compile.ts'
 import type { Field } from './expose.ts'
 import { dataFaults } from './faults.ts'
 import type { Accepted } from './prefer.ts'
 import type { Selected } from './query.ts'
+import { type Fragment, sql } from './sql.ts'
 
 /** One column of an answer. */
 export interface Output {
@@ -26,19 +26,29 @@ export function outputsOf(view: View, selected: readonly Selected[]): Output[] {
   return [...outputs.values()]
 }
 
-/** The columns of a SELECT or RETURNING list. */
-export const outputSql = (outputs: readonly Output[]): SQL =>
-  outputs.length === 0
-    ? sql`1 as "leanto:none"`
-    : sql.join(
-        outputs.map(({ name, field }) => sql`${field.column} as ${sql.identifier(name)}`),
-        sql`, `,
-      )
+/**
+ * The columns of a SELECT or RETURNING list.
+ *
+ * @param guarded What must be evaluated for each row, and is then true. It goes into the first column: D1 takes 100, and
+ * a table may have as many.
+ */
+export function outputSql(outputs: readonly Output[], guarded?: Fragment): Fragment {
+  if (outputs.length === 0) return sql`${guarded ?? sql`1`} as "leanto:none"`
+  const columns = outputs.map(({ name, field }, i) => {
+    const value =
+      guarded && i === 0 ? sql`case when ${guarded} then ${field.column} end` : field.column
+    return sql`${value} as ${sql.identifier(name)}`
+  })
+  return sql.join(columns, ', ')
+}
 
-export const contentTypes = {
-  array: 'application/json; charset=utf-8',
-  object: 'application/vnd.pgrst.object+json; charset=utf-8',
-  csv: 'text/csv; charset=utf-8',
+export const contentTypeOf = ({ format, stripNulls }: Accepted): string =>
+  `${contentTypes[format]}${stripNulls ? ';nulls=stripped' : ''}; charset=utf-8`
+
+const contentTypes = {
+  array: 'application/json',
+  object: 'application/vnd.pgrst.object+json',
+  csv: 'text/csv',
 }
 
 /**
@@ -62,25 +72,21 @@ export const notSingle = (count: number | string) =>
 
 function jsonRow(row: Row, outputs: readonly Output[], stripNulls: boolean): Row {
   const json: Row = {}
-  for (const { name, field } of outputs) {
-    const stored = row[name]
-    const value = field.type.decode ? field.type.decode(stored) : stored
-    if (!stripNulls || value !== null) json[name] = value
+  for (const output of outputs) {
+    const value = wireValue(output, row)
+    if (!stripNulls || value !== null) json[output.name] = value
   }
   return json
 }
 
+/** As it goes into JSON. */
+export const wireValue = ({ name, field: { type } }: Output, row: Row): unknown =>
+  type.decode ? type.decode(row[name]) : row[name]
+
 /** CSV as Postgres writes a row: nothing for null, `t` and `f`, quotes where needed (RFC 4180). */
 function csv(rows: readonly Row[], outputs: readonly Output[]): string {
   const lines = [outputs.map(({ name }) => quoted(name)).join()]
-  for (const row of rows)
-    lines.push(
-      outputs
-        .map(({ name, field }) =>
-          cell(field.type.decode ? field.type.decode(row[name]) : row[name]),
-        )
-        .join(),
-    )
+  for (const row of rows) lines.push(outputs.map((output) => cell(wireValue(output, row))).join())
   return lines.join('\n')
 }
 

@@ -1,10 +1,9 @@
-import { type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import { isStorable } from '../core/body.ts'
 import { dataFaults } from './faults.ts'
-
-/** A value as D1 binds and returns it. */
-export type Stored = string | number | null | ArrayBuffer
+import { instantOf, timestampName } from './instant.ts'
+import { type Fragment, sql } from './sql.ts'
+import { affinityOf, bytesOf, driverValue, fromHex, type Stored, toHex, utf8 } from './stored.ts'
 
 /**
  * How one kind of column looks on the wire. The rule: a value is the JSON form of its drizzle type (a `Date` an ISO
@@ -25,8 +24,8 @@ export interface WireType {
   readonly textual: boolean
   /** Whether the stored form is a blob: it then travels as hex inside a JSON parameter. */
   readonly blob: boolean
-  /** The column's value for `=`, where equal values may be stored differently. */
-  readonly comparable?: (value: SQL) => SQL
+  /** The column's value as `parse` writes it, where equal values may be stored differently. */
+  readonly comparable?: (column: Fragment) => Fragment
 }
 
 const wrong = (type: string, given: unknown) => {
@@ -74,7 +73,8 @@ function textType(column: SQLiteColumn): WireType {
 }
 
 const integerShape = /^\s*[+-]?\d+\s*$/
-const numberShape = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i
+// One way to match each text: with two, a long run of digits would take time in its square (ReDoS).
+const numberShape = /^\s*[+-]?(\d+(?:\.\d*)?|\.\d+)(e[+-]?\d+)?\s*$/i
 
 function numberType(name: 'integer' | 'double precision'): WireType {
   const integer = name === 'integer'
@@ -122,51 +122,24 @@ const booleanType: WireType = {
   },
 }
 
-const isoShape =
-  /^\s*\d{4,6}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?\s*$/i
-
 function timestampType(column: SQLiteColumn): WireType {
-  const name = 'timestamp with time zone'
-  const parse = (text: string): Stored => {
-    if (!isoShape.test(text))
-      throw dataFaults['22007']({
-        message: `invalid input syntax for type ${name}: "${text.slice(0, 100)}"`,
-      })
-    const iso = text.trim().toUpperCase().replace(' ', 'T')
-    const zoned = !iso.includes('T') || /(?:Z|[+-]\d\d(?::?\d\d)?)$/.test(iso) ? iso : `${iso}Z`
-    const date = new Date(
-      zoned.replace(/([+-]\d\d)$/, '$1:00').replace(/([+-]\d\d)(\d\d)$/, '$1:$2'),
-    )
-    if (Number.isNaN(date.getTime()))
-      throw dataFaults['22003']({
-        message: `date/time field value out of range: "${text.slice(0, 100)}"`,
-      })
-    return column.mapToDriverValue(date) as number
-  }
+  const perUnit = (column as unknown as { mode?: string }).mode === 'timestamp' ? 1000 : 1
   return {
     ...base,
-    name,
+    name: timestampName,
     decode: (stored) => {
       if (stored === null) return null
       const date = column.mapFromDriverValue(stored) as Date
       return Number.isNaN(date.getTime()) ? null : date.toISOString()
     },
     encode: (json) => {
-      if (typeof json !== 'string') throw wrong(name, json)
-      return parse(json)
+      if (typeof json !== 'string') throw wrong(timestampName, json)
+      return column.mapToDriverValue(new Date(Math.floor(instantOf(json)))) as number
     },
-    parse,
+    // Exact, also where the column keeps whole seconds: `lt.…:00.5` is true of second 0.
+    parse: (text) => instantOf(text) / perUnit,
   }
 }
-
-const bytesOf = (stored: unknown): Uint8Array =>
-  stored instanceof ArrayBuffer ? new Uint8Array(stored) : Uint8Array.from(stored as number[])
-
-const toHex = (bytes: Uint8Array): string =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
-
-const fromHex = (hex: string): ArrayBuffer =>
-  Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16)).buffer
 
 const bytesType: WireType = {
   ...base,
@@ -183,51 +156,80 @@ const bytesType: WireType = {
   },
 }
 
-const utf8 = (text: string): ArrayBuffer => new TextEncoder().encode(text).buffer as ArrayBuffer
-
 function jsonType(blob: boolean): WireType {
-  const store = (text: string): Stored => (blob ? utf8(text) : text)
   return {
     ...base,
     name: 'json',
     ordered: false,
     blob,
-    comparable: (value) => sql`json(CAST(${value} AS TEXT))`,
+    // The host may have put anything there: what is no JSON equals nothing, rather than failing the statement.
+    comparable: (column) => {
+      const text = sql`CAST(${column} AS TEXT)`
+      return sql`CASE WHEN json_valid(${text}) THEN json(${text}) END`
+    },
     decode: (stored) => {
       if (stored === null) return null
       const text = typeof stored === 'string' ? stored : new TextDecoder().decode(bytesOf(stored))
-      return JSON.parse(text)
+      const json = jsonOf(text)
+      return json === undefined ? text : json
     },
     encode: (json) => {
       checkJson(json)
-      return store(JSON.stringify(json))
+      const text = JSON.stringify(json)
+      return blob ? utf8(text) : text
     },
     parse: (text) => {
-      try {
-        return store(JSON.stringify(JSON.parse(text)))
-      } catch {
-        throw wrong('json', text)
-      }
+      const json = jsonOf(text)
+      if (json === undefined) throw wrong('json', text)
+      checkJson(json)
+      return JSON.stringify(json)
     },
   }
 }
 
-// Walked with a list of its own, not by recursion: nesting is the client's choice.
-function checkJson(json: unknown) {
-  const left: unknown[] = [json]
-  for (let value = left.pop(); value !== undefined; value = left.pop()) {
-    if (typeof value === 'string') storable(value)
-    else if (typeof value === 'object' && value !== null)
-      for (const [key, part] of Object.entries(value)) {
-        storable(key)
-        left.push(part)
-      }
+/** `undefined` if the text is no JSON. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
+
+// SQLite reads JSON of 1,000 levels; a row with more would fail every statement that looks into it.
+const maxJsonDepth = 500
+
+/** Walks with a list of its own, not by recursion: nesting is the client's choice. */
+function checkJson(json: unknown) {
+  const left: [value: unknown, depth: number][] = [[json, 0]]
+  for (let next = left.pop(); next; next = left.pop()) {
+    const [value, depth] = next
+    if (typeof value === 'string') storable(value)
+    // `1e400` is read as Infinity, which JSON.stringify would turn into null.
+    else if (typeof value === 'number' && !Number.isFinite(value))
+      throw dataFaults['22003']({ message: 'a number in the json is out of range' })
+    else if (typeof value === 'object' && value !== null) {
+      if (depth === maxJsonDepth)
+        throw dataFaults['54000']({
+          message: 'json is nested too deeply',
+          details: `It may nest ${maxJsonDepth} levels.`,
+        })
+      for (const [key, part] of Object.entries(value)) {
+        storable(key)
+        left.push([part, depth + 1])
+      }
+    }
+  }
+}
+
+// Reading digits as a number takes more than linear time; Postgres's own numeric ends at 131,072.
+const maxDigits = 1000
 
 function bigintType(column: SQLiteColumn): WireType {
   const parse = (text: string): Stored => {
     if (!integerShape.test(text)) throw wrong('bigint', text)
+    if (text.length > maxDigits)
+      throw dataFaults['22003']({ message: 'value is out of range for type bigint' })
     const stored = column.mapToDriverValue(BigInt(text.trim())) as unknown
     return typeof stored === 'string' ? stored : utf8(String(BigInt(text.trim())))
   }
@@ -259,20 +261,35 @@ const numericTextType: WireType = {
   },
   parse: (text) => {
     if (!numberShape.test(text)) throw wrong('numeric', text)
+    if (text.length > maxDigits || !Number.isFinite(Number(text)))
+      throw dataFaults['22003']({ message: 'value is out of range for type numeric' })
     return text.trim()
   },
 }
 
 function customType(column: SQLiteColumn): WireType {
+  const name = column.getSQLType()
+  const blob = affinityOf(column) === 'blob'
+  const convert = (value: unknown): Stored => {
+    let stored: Stored | undefined
+    try {
+      stored = driverValue(column, value)
+    } catch {
+      // The host's `toDriver` was written for the type that TypeScript knows, not for what a client may send.
+    }
+    if (stored === undefined || (blob && !(stored instanceof ArrayBuffer))) throw wrong(name, value)
+    return stored
+  }
   return {
     ...base,
-    name: column.getSQLType(),
+    name,
+    blob,
     decode: (stored) => (stored === null ? null : column.mapFromDriverValue(stored)),
     encode: (json) => {
       checkJson(json)
-      return column.mapToDriverValue(json) as Stored
+      return convert(json)
     },
-    parse: (text) => column.mapToDriverValue(storable(text)) as Stored,
+    parse: (text) => convert(storable(text)),
   }
 }
 
@@ -305,7 +322,3 @@ export function wireType(column: SQLiteColumn): WireType {
       return customType(column)
   }
 }
-
-/** A stored value inside a JSON parameter. */
-export const inJson = (stored: Stored): string | number | null =>
-  stored instanceof ArrayBuffer ? toHex(new Uint8Array(stored)) : stored

@@ -1,14 +1,24 @@
-import { type SQL, sql } from 'drizzle-orm'
 import type { QueryResult, Statement } from '../core/database.ts'
 import type { Scope } from '../core/scope.ts'
-import { candidate, guardedSet, isTrue, policyOf } from './candidate.ts'
-import { allows, every, filterSql, guard, mustAllow, prepare, type View } from './compile.ts'
+import { changed, guardedSet, isTrue, policyOf } from './candidate.ts'
+import {
+  allows,
+  every,
+  fieldOf,
+  filterSql,
+  guard,
+  mustAllow,
+  prepare,
+  type View,
+} from './compile.ts'
 import { dbFault } from './db-fault.ts'
 import type { Field } from './expose.ts'
-import { driverValue, type JsonObject, storedValue, writableField } from './payload.ts'
+import { orderOutputs, sorted } from './order.ts'
+import { type JsonObject, storedValue, updatedValue, writableField } from './payload.ts'
 import type { Preferences } from './prefer.ts'
 import type { Query } from './query.ts'
-import { type Output, outputSql, outputsOf, type Row } from './rows.ts'
+import { notSingle, type Output, outputSql, outputsOf, type Row } from './rows.ts'
+import { type Fragment, sql } from './sql.ts'
 
 /** How a write answers. */
 export interface Answering {
@@ -25,22 +35,45 @@ export interface WriteResult {
   affected: number
 }
 
-/** What a write returns: the asked columns, the key for `Location`, or no more than that it happened. */
-export function returnedOutputs(view: View, query: Query, prefer: Preferences): Output[] {
-  if (prefer.return === 'representation') return outputsOf(view, query.select)
-  if (prefer.return === 'headers-only')
-    return view.resource.primaryKey
-      .filter((field) => !field.hidden)
-      .map((field) => ({ name: field.name, field }))
-  return []
+/** What a write returns. */
+export interface Returned {
+  /** The asked columns, or the key for `Location`. */
+  outputs: Output[]
+  /** What the rows are to be sorted by; `RETURNING` has no order. */
+  order: Query['order']
+}
+
+/** @returns `undefined` if the answer is no more than that it happened: that takes no right to read. */
+export function returnedBy(view: View, query: Query, prefer: Preferences): Returned | undefined {
+  if (prefer.return === 'representation')
+    return { outputs: outputsOf(view, query.select), order: query.order }
+  if (prefer.return !== 'headers-only') return undefined
+  const key = view.resource.primaryKey.filter((field) => fieldOf(view, field.name))
+  if (key.length === 0) return undefined
+  return { outputs: key.map((field) => ({ name: field.name, field })), order: [] }
 }
 
 /** `RETURNING` with a guard of the new row; nothing where there is nothing to return or to check. */
-export function returning(outputs: readonly Output[], check: SQL): SQL {
-  const parts: SQL[] = []
-  if (outputs.length > 0) parts.push(outputSql(outputs))
-  if (!isTrue(check)) parts.push(sql`${guard(check, '42501')} as "leanto:ok"`)
-  return parts.length === 0 ? sql.empty() : sql` returning ${sql.join(parts, sql`, `)}`
+export function returning(view: View, returned: Returned | undefined, check: Fragment): Fragment {
+  const guarded = isTrue(check) ? undefined : guard(check, '42501')
+  if (!returned && !guarded) return sql.empty
+  const outputs = returned ? [...orderOutputs(view, returned.order), ...returned.outputs] : []
+  return sql` returning ${outputSql(outputs, guarded)}`
+}
+
+const tallyName = 'leanto:changes'
+
+/**
+ * A write, and, if its answer depends on how many rows it wrote and it returns none, a statement that tells: what D1
+ * reports as `changes` counts the rows that the host's triggers write as well.
+ */
+export function tallied(
+  scope: Scope,
+  statement: Statement,
+  { returns, matters }: { returns: boolean; matters: boolean },
+): Statement[] {
+  if (returns || !matters) return [statement]
+  return [statement, prepare(scope.db, sql`select changes() as ${sql.identifier(tallyName)}`)]
 }
 
 /** What bounds how many rows a write may touch, checked inside its transaction, after the statement that wrote. */
@@ -76,14 +109,14 @@ export async function runWrite(
 }
 
 /** The result of the statements that wrote, without those that only guarded. */
-export function writeResult(results: readonly QueryResult[], outputs: Output[]): WriteResult {
+export function writeResult(
+  results: readonly QueryResult[],
+  returned: Returned | undefined,
+): WriteResult {
   let affected = 0
-  for (const { meta } of results) affected += meta.changes ?? 0
-  return {
-    rows: outputs.length > 0 ? results.flatMap(({ results: rows }) => rows) : [],
-    outputs,
-    affected,
-  }
+  for (const { results: rows } of results) affected += Number(rows[0]?.[tallyName] ?? rows.length)
+  const rows = returned ? results.flatMap(({ results: rows }) => rows) : []
+  return { rows: sorted(rows, returned?.order ?? []), outputs: returned?.outputs ?? [], affected }
 }
 
 /**
@@ -98,30 +131,35 @@ export async function update(
   mustAllow(view, 'update')
   mustAllow(view, 'select')
   const { table, fields } = view.resource
-  const outputs = returnedOutputs(view, query, answering.prefer)
-  const names = query.columns?.filter((name) => Object.hasOwn(body, name)) ?? Object.keys(body)
-  const changes = new Map<Field, SQL>()
-  for (const name of names) {
+  const returned = returnedBy(view, query, answering.prefer)
+  const changes = new Map<Field, Fragment>()
+  // As in PostgREST, a column that `columns=` names and the body lacks becomes null.
+  for (const name of query.columns ?? Object.keys(body)) {
     const field = writableField(view, name)
-    changes.set(field, sql`${storedValue(field, body[name])}`)
+    const value = Object.hasOwn(body, name) ? body[name] : null
+    changes.set(field, sql`${storedValue(field, value)}`)
   }
   const where = filterSql(view, query.filters)
-  if (changes.size === 0) return { rows: [], outputs, affected: 0 }
+  if (changes.size === 0 || Object.keys(body).length === 0) {
+    if (answering.single) throw notSingle(0)
+    return writeResult([], returned)
+  }
   for (const field of fields.values())
     if (field.column.onUpdateFn && !field.generated && !changes.has(field))
-      changes.set(field, sql`${driverValue(field.column, field.column.onUpdateFn())}`)
+      changes.set(field, updatedValue(field))
   const policy = policyOf(view, ['select', 'update'])
-  const after = candidate(view, policy, (field) => changes.get(field) ?? sql`${field.column}`)
-  const set = guardedSet([...changes], isTrue(policy) ? policy : after)
+  const set = guardedSet([...changes], isTrue(policy) ? policy : changed(view, policy, changes))
   const statement = prepare(
     scope.db,
-    sql`update ${table} set ${set} where ${every([policy, where])}${returning(outputs, every([]))}`,
+    sql`update ${table} set ${set} where ${every([policy, where])}${returning(view, returned, policy)}`,
   )
+  const returns = returned !== undefined || !isTrue(policy)
+  const written = tallied(scope, statement, { returns, matters: true })
   const results = await runWrite(scope, view, 'update', [
-    statement,
+    ...written,
     ...countGuards(scope, answering),
   ])
-  return writeResult(results.slice(0, 1), outputs)
+  return writeResult(results.slice(0, written.length), returned)
 }
 
 /** Deletes the rows that the filters and the policies select. */
@@ -133,7 +171,7 @@ export async function remove(
   mustAllow(view, 'delete')
   mustAllow(view, 'select')
   const { table, policies } = view.resource
-  const outputs = returnedOutputs(view, query, answering.prefer)
+  const returned = returnedBy(view, query, answering.prefer)
   const where = every([
     allows(policies.select, view.who),
     allows(policies.delete, view.who),
@@ -141,11 +179,13 @@ export async function remove(
   ])
   const statement = prepare(
     scope.db,
-    sql`delete from ${table} where ${where}${returning(outputs, every([]))}`,
+    sql`delete from ${table} where ${where}${returning(view, returned, every([]))}`,
   )
+  const matters = answering.prefer.count !== undefined
+  const written = tallied(scope, statement, { returns: returned !== undefined, matters })
   const results = await runWrite(scope, view, 'delete', [
-    statement,
+    ...written,
     ...countGuards(scope, answering),
   ])
-  return writeResult(results.slice(0, 1), outputs)
+  return writeResult(results.slice(0, written.length), returned)
 }

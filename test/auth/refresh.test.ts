@@ -45,7 +45,7 @@ describe('refresh', () => {
   })
 
   it.each([20, 50])(
-    'of one token by %i parallel calls makes one child (case 15)',
+    'of one token by %i parallel calls makes one child (cases 15 and 19)',
     async (parallel) => {
       const { refresh_token } = await signUp(ask, 'ann@example.com')
       const answers = await Promise.all(

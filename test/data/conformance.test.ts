@@ -96,6 +96,12 @@ conforms('data', {
     })),
   ],
   faults: {
+    P0001: async (world) => {
+      await env.DB.prepare(
+        `CREATE TRIGGER no_more BEFORE INSERT ON notes BEGIN SELECT RAISE(ABORT, 'no more'); END`,
+      ).run()
+      return post('/notes', { title: 'one too many' })(world)
+    },
     PGRST001: failing('D1_ERROR: Network connection lost.'),
     PGRST100: owner('/notes?id=nonsense.1'),
     PGRST102: post('/notes', '{'),
@@ -120,6 +126,8 @@ conforms('data', {
     '22001': post('/kinds', { short: 'too long' }),
     '22003': post('/kinds', { whole: 1e30 }),
     '22007': post('/kinds', { millis: 'yesterday' }),
+    '22008': post('/kinds', { millis: '2024-02-30' }),
+    '22025': owner(`/notes?title=like.${encodeURIComponent('a\\')}`),
     '22P02': post('/kinds', { whole: 'many' }),
     '22P05': post('/kinds', { words: 'a\0b' }),
     '23502': post('/notes', { title: null }),
@@ -133,7 +141,6 @@ conforms('data', {
     '42P10': post('/notes?on_conflict=body', { title: 'x' }, as('resolution=merge-duplicates')),
     '54000': owner(`/notes?title=like.${encodeURIComponent('a_'.repeat(40))}`),
     PT413: post('/notes', JSON.stringify({ title: 'x'.repeat(11 * 1024 * 1024) })),
-    PT415: post('/notes', 'title=x', { headers: { 'content-type': 'text/plain' } }),
     PT429: () => mount({ [rest]: overrun })(`${rest}/notes`),
     PT500: () => mount({ [rest]: makeStore(makeBase({ secret: () => 'short' })) })(`${rest}/notes`),
   },

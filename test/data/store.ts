@@ -1,12 +1,24 @@
+import { env } from 'cloudflare:workers'
+import { PostgrestClient } from '@supabase/postgrest-js'
 import { and, eq, or, sql } from 'drizzle-orm'
-import { blob, integer, numeric, real, sqliteTable, text, unique } from 'drizzle-orm/sqlite-core'
+import {
+  blob,
+  index,
+  integer,
+  numeric,
+  primaryKey,
+  real,
+  sqliteTable,
+  text,
+  unique,
+} from 'drizzle-orm/sqlite-core'
 import type { Base, Principal } from 'leanto'
-import { data, expose } from 'leanto/data'
+import { type DatabaseOf, data, expose } from 'leanto/data'
 import { identity } from '../../src/core/identity.ts'
-import { freshDatabase, makeBase, mount } from '../kit/world.ts'
+import { type Ask, freshDatabase, makeBase, mount, site } from '../kit/world.ts'
 
 /** The host's tables of these tests. */
-export const notes = sqliteTable(
+const notes = sqliteTable(
   'notes',
   {
     id: integer('id').primaryKey({ autoIncrement: true }),
@@ -23,10 +35,13 @@ export const notes = sqliteTable(
     secret: text('secret'),
     score: integer('score').notNull().default(0),
   },
-  (t) => [unique('notes_owner_title').on(t.ownerId, t.title)],
+  (t) => [
+    unique('notes_owner_title').on(t.ownerId, t.title),
+    index('notes_created_at').on(t.createdAt),
+  ],
 )
 
-export const kinds = sqliteTable('kinds', {
+const kinds = sqliteTable('kinds', {
   id: text('id')
     .primaryKey()
     .$defaultFn(() => crypto.randomUUID()),
@@ -36,6 +51,8 @@ export const kinds = sqliteTable('kinds', {
   whole: integer('whole'),
   fraction: real('fraction'),
   exact: numeric('exact'),
+  amount: numeric('amount', { mode: 'number' }),
+  huge: numeric('huge', { mode: 'bigint' }),
   flag: integer('flag', { mode: 'boolean' }),
   seconds: integer('seconds', { mode: 'timestamp' }),
   millis: integer('millis', { mode: 'timestamp_ms' }),
@@ -47,7 +64,7 @@ export const kinds = sqliteTable('kinds', {
   changed: integer('changed').$onUpdate(() => 7),
 })
 
-export const comments = sqliteTable('comments', {
+const comments = sqliteTable('comments', {
   id: integer('id').primaryKey(),
   noteId: integer('note_id')
     .notNull()
@@ -55,16 +72,36 @@ export const comments = sqliteTable('comments', {
   text: text('text').notNull(),
 })
 
-export const closed = sqliteTable('closed', { id: integer('id').primaryKey(), text: text('text') })
+const closed = sqliteTable('closed', { id: integer('id').primaryKey(), text: text('text') })
+
+/** A key of two columns. */
+const scores = sqliteTable(
+  'scores',
+  {
+    player: text('player').notNull(),
+    game: text('game').notNull(),
+    points: integer('points').default(10),
+    stamp: text('stamp')
+      .default('new')
+      .$onUpdate(() => 'touched'),
+  },
+  (t) => [primaryKey({ columns: [t.player, t.game] })],
+)
+
+/** Nothing but a key. */
+export const tags = sqliteTable('tags', { name: text('name').primaryKey() })
+
+/** No key at all. */
+const lines = sqliteTable('lines', { text: text('text') })
 
 /** A box into which all may drop, and from which nobody may read. */
-export const dropbox = sqliteTable('dropbox', {
+const dropbox = sqliteTable('dropbox', {
   id: integer('id').primaryKey(),
   text: text('text'),
 })
 
 /** Drafts may be inserted, only open ones changed, and none may become somebody else's. */
-export const tickets = sqliteTable('tickets', {
+const tickets = sqliteTable('tickets', {
   id: text('id').primaryKey(),
   ownerId: text('owner_id').notNull(),
   state: text('state').notNull().default('open'),
@@ -77,9 +114,14 @@ export const hostSql = [
      created_at INTEGER NOT NULL DEFAULT (unixepoch() * 1000), secret TEXT, score INTEGER NOT NULL DEFAULT 0,
      CONSTRAINT notes_title_short CHECK (length(title) <= 200), UNIQUE (owner_id, title))`,
   `CREATE TABLE kinds (id TEXT PRIMARY KEY, words TEXT, colour TEXT, short TEXT, whole INTEGER, fraction REAL,
-     exact NUMERIC, flag INTEGER, seconds INTEGER, millis INTEGER, json TEXT, blob_json BLOB, bytes BLOB, big BLOB,
+     exact NUMERIC, amount NUMERIC, huge NUMERIC, flag INTEGER, seconds INTEGER, millis INTEGER, json TEXT, blob_json BLOB, bytes BLOB, big BLOB,
      "double" INTEGER GENERATED ALWAYS AS (whole * 2) VIRTUAL, changed INTEGER)`,
   'CREATE TABLE comments (id INTEGER PRIMARY KEY, note_id INTEGER NOT NULL REFERENCES notes (id), text TEXT NOT NULL)',
+  'CREATE INDEX notes_created_at ON notes (created_at)',
+  `CREATE TABLE scores (player TEXT NOT NULL, game TEXT NOT NULL, points INTEGER DEFAULT 10, stamp TEXT DEFAULT 'new',
+     PRIMARY KEY (player, game))`,
+  'CREATE TABLE tags (name TEXT PRIMARY KEY)',
+  'CREATE TABLE lines (text TEXT)',
   'CREATE TABLE closed (id INTEGER PRIMARY KEY, text TEXT)',
   'CREATE TABLE dropbox (id INTEGER PRIMARY KEY, text TEXT)',
   `CREATE TABLE tickets (id TEXT PRIMARY KEY, owner_id TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'open', value INTEGER)`,
@@ -94,6 +136,8 @@ export const people = identity(async (_scope, token): Promise<Principal> => {
   return { id: token.slice(5), role: 'authenticated', claims: {} }
 })
 
+const everyone = { select: () => true, insert: () => true, update: () => true, delete: () => true }
+
 export const makeStore = <Env>(base: Base<Env>) =>
   data(base, {
     identity: people,
@@ -107,18 +151,11 @@ export const makeStore = <Env>(base: Base<Env>) =>
         hidden: ['secret'],
         readOnly: ['score'],
       }),
-      kinds: expose(kinds, {
-        select: () => true,
-        insert: () => true,
-        update: () => true,
-        delete: () => true,
-      }),
-      comments: expose(comments, {
-        select: () => true,
-        insert: () => true,
-        update: () => true,
-        delete: () => true,
-      }),
+      kinds: expose(kinds, everyone),
+      comments: expose(comments, everyone),
+      scores: expose(scores, everyone),
+      tags: expose(tags, everyone),
+      lines: expose(lines, everyone),
       closed: expose(closed, {}),
       dropbox: expose(dropbox, { insert: () => true }),
       tickets: expose(tickets, {
@@ -136,3 +173,56 @@ export const fresh = () => freshDatabase([store], hostSql)
 
 export const alice = 'user-alice'
 export const bob = 'user-bob'
+
+/** The stock client, speaking to the mounted module. */
+export const client = (token?: string) =>
+  new PostgrestClient<DatabaseOf<typeof store>>(`${site}/rest/v1`, {
+    headers: token ? { authorization: `Bearer ${token}` } : {},
+    fetch: (input, init) => {
+      const { pathname, search } = new URL(String(input))
+      const headers = Object.fromEntries(new Headers(init?.headers))
+      return ask(pathname + search, {
+        method: init?.method,
+        headers,
+        body: init?.body ?? undefined,
+      })
+    },
+  })
+
+export interface Answer {
+  status: number
+  // biome-ignore lint/suspicious/noExplicitAny: whatever JSON came; the test says what it expects.
+  body: any
+  headers: Headers
+  text: string
+}
+
+/** Asks under the mount and reads the whole answer. */
+export async function call(path: string, options: Ask & { prefer?: string } = {}): Promise<Answer> {
+  const { prefer, headers, ...rest } = options
+  const response = await ask(`/rest/v1${path}`, {
+    ...rest,
+    headers: { ...(prefer ? { prefer } : {}), ...headers },
+  })
+  const text = await response.text()
+  const json = response.headers.get('content-type')?.includes('json') && text !== ''
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: json ? JSON.parse(text) : text,
+  }
+}
+
+/** What is really in the database. */
+export async function stored(
+  sql: string,
+  ...values: unknown[]
+): Promise<Record<string, unknown>[]> {
+  const statement = env.DB.prepare(sql)
+  return (await (values.length > 0 ? statement.bind(...values) : statement).all()).results as never
+}
+
+/** How many rows are really there. */
+export const count = async (table: string) =>
+  Number((await stored(`SELECT count(*) AS n FROM ${table}`))[0]?.n)

@@ -29,14 +29,8 @@ it('passes publint, strictly', async () => {
 
 it('resolves with types everywhere that ESM does', async () => {
   const attw = 'node_modules/@arethetypeswrong/cli/dist/index.js'
-  const { stdout } = await run(process.execPath, [
-    attw,
-    tarball,
-    '--profile',
-    'esm-only',
-    '--no-color',
-  ])
-  expect(stdout).toContain('No problems found')
+  // Its exit code counts; what an ESM-only package cannot be for `require` is ignored by the profile.
+  await run(process.execPath, [attw, tarball, '--profile', 'esm-only'])
 })
 
 it('packs what is needed and no more', async () => {

@@ -86,12 +86,14 @@ describe.each(['SIGINT', 'SIGTERM'] as const)('npm start, ended by %s', (signal)
 
 it('says which port is in use, and how to take another', async () => {
   const port = await freePort()
-  const server = createServer().listen(port, '127.0.0.1')
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   try {
     const { status, stderr } = spawnSync(process.execPath, ['examples/notes/start.ts'], {
       cwd: root,
       env: { ...quiet, PORT: String(port) },
       encoding: 'utf8',
+      timeout: 30_000,
     })
     expect(status).toBe(1)
     expect(stderr).toContain(`Port ${port} is in use`)
@@ -106,6 +108,7 @@ it('refuses a port that is none', () => {
     cwd: root,
     env: { ...quiet, PORT: 'http' },
     encoding: 'utf8',
+    timeout: 30_000,
   })
   expect(status).toBe(1)
   expect(stderr).toContain('PORT must be a number')

@@ -1,8 +1,9 @@
 import type { Scope } from '../../core/scope.ts'
-import { auditMigrations, record, trimAudit } from '../audit.ts'
+import { record, trimAudit } from '../audit.ts'
 import type { AuthPart } from '../part.ts'
 import type { Settings } from '../settings.ts'
 import { signServiceToken } from './access.ts'
+import { auditMigrations } from './migrations.ts'
 import { adminRoutes } from './routes.ts'
 
 export type { AuditEntry } from '../audit.ts'

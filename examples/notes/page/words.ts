@@ -1,0 +1,61 @@
+/** What supabase-js gives for an error, of sign-in or of data: both have a code, in their protocol's words. */
+interface Problem {
+  name?: string
+  code?: string
+  status?: number
+  message?: string
+}
+
+/** By the protocols' own codes: GoTrue's are words, Postgres's and PostgREST's have five characters or a prefix. */
+const byCode: Record<string, string> = {
+  invalid_credentials: 'E-mail and password do not match.',
+  user_already_exists: 'There is an account with this e-mail already. Sign in instead.',
+  email_exists: 'There is an account with this e-mail already. Sign in instead.',
+  email_address_invalid: 'This does not look like an e-mail address.',
+  weak_password:
+    'This password is too easy to guess. Take at least 8 characters that are not in every list.',
+  same_password: 'This is the password that you have already.',
+  signup_disabled: 'New accounts are not taken here at the moment.',
+  user_banned: 'This account is closed.',
+  over_request_rate_limit: 'Too many tries. Wait a minute, then try again.',
+  PT413: 'This note is too long to be saved.',
+  PT429: 'Too many changes at once. Wait a minute, then try again.',
+  '23514': 'This note is too long to be saved.',
+  '42501': 'This note is not yours to change.',
+  PGRST116: 'This note is not there any more.',
+}
+
+const over = new Set([
+  'bad_jwt',
+  'no_authorization',
+  'session_not_found',
+  'session_expired',
+  'PGRST301',
+  'PGRST303',
+])
+
+/** Whether it means that one is not signed in any more. */
+export const isOver = (error: unknown): boolean => {
+  const { name, code } = error as Problem
+  return name === 'AuthSessionMissingError' || over.has(code ?? '')
+}
+
+/** Whether it means that the server could not be reached. */
+const isUnreachable = ({ name, message, status }: Problem): boolean =>
+  (name === 'AuthRetryableFetchError' && !status) ||
+  /failed to fetch|networkerror|load failed|fetch failed/i.test(message ?? '')
+
+/** An error in plain words. What the server said is kept back unless nothing better is known. */
+export function inWords(error: unknown): string {
+  const problem = error as Problem
+  if (isUnreachable(problem))
+    return navigator.onLine
+      ? 'The server cannot be reached. Try again shortly.'
+      : 'You are offline. Try again when the connection is back.'
+  if (isOver(problem)) return 'Your session has ended. Sign in again.'
+  const known = byCode[problem.code ?? '']
+  if (known) return known
+  if (problem.status === 429) return 'Too many tries. Wait a minute, then try again.'
+  if ((problem.status ?? 0) >= 500) return 'The server has a problem. Try again shortly.'
+  return `That did not work: ${problem.message ?? 'no reason was given'}.`.replace(/\.+$/, '.')
+}

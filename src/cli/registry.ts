@@ -1,0 +1,41 @@
+import type { Migrated, Migration } from '../core/migrate.ts'
+
+type Load = () => Promise<readonly Migration[]>
+
+/**
+ * Every import `leanto/<name>` of a host, with the module whose tables it brings. In the order in which their migrations
+ * are written. A `migrations.ts` is imported alone, because an `index.ts` may import WebAssembly, which is for workerd
+ * only.
+ */
+const registry: Record<string, { module: string; load: Load }> = {
+  auth: {
+    module: 'auth',
+    load: async () => (await import('../auth/migrations.ts')).authMigrations,
+  },
+  'auth/mfa': {
+    module: 'auth',
+    load: async () => (await import('../auth/mfa/migrations.ts')).mfaMigrations,
+  },
+  'auth/admin': {
+    module: 'auth',
+    load: async () => (await import('../auth/admin/migrations.ts')).auditMigrations,
+  },
+  'auth/parts': {
+    module: 'auth',
+    load: async () => (await import('../auth/parts/migrations.ts')).apiKeyMigrations,
+  },
+  'auth/passwords': { module: 'auth', load: async () => [] },
+  'auth/providers': { module: 'auth', load: async () => [] },
+  data: { module: 'data', load: async () => [] },
+  jwks: { module: 'jwks', load: async () => [] },
+}
+
+export const moduleNames: readonly string[] = Object.keys(registry)
+
+/** @param names In any order; what is not in the registry is left out. */
+export const migratedModules = (names: ReadonlySet<string>): Promise<Migrated[]> =>
+  Promise.all(
+    Object.entries(registry)
+      .filter(([name]) => names.has(name))
+      .map(async ([, { module, load }]) => ({ name: module, migrations: await load() })),
+  )

@@ -99,7 +99,7 @@ const exported: Record<string, string[]> = {
     'escapeHtml',
   ],
   'auth/admin': ['admin'],
-  'auth/mfa': ['mfa'],
+  'auth/mfa': ['mfa', 'mfaFaults'],
   'auth/parts': ['cookies', 'issuedKeys', 'sessions', 'trust', 'turnstile'],
   'auth/passwords': ['bcrypt', 'betterAuth', 'breached', 'common', 'firebase', 'pbkdf2', 'scrypt'],
   'auth/providers': [

@@ -11,7 +11,6 @@ const byCode: Record<string, string> = {
   invalid_credentials: 'E-mail and password do not match.',
   user_already_exists: 'There is an account with this e-mail already. Sign in instead.',
   email_exists: 'There is an account with this e-mail already. Sign in instead.',
-  email_address_invalid: 'This does not look like an e-mail address.',
   weak_password:
     'This password is too easy to guess. Take at least 8 characters that are not in every list.',
   same_password: 'This is the password that you have already.',

@@ -3,6 +3,7 @@ import { record, trimAudit } from '../audit.ts'
 import type { AuthPart } from '../part.ts'
 import type { Settings } from '../settings.ts'
 import { signServiceToken } from './access.ts'
+import { adminFaults } from './faults.ts'
 import { auditMigrations } from './migrations.ts'
 import { adminRoutes } from './routes.ts'
 
@@ -43,6 +44,7 @@ export function admin(options: AdminOptions = {}): Admin {
   let mounted: Settings | undefined
   return Object.freeze({
     name: 'admin',
+    faults: adminFaults,
     routes(doors) {
       if (mounted) throw wrong('with', 'must be given to one auth only')
       mounted = doors.settings

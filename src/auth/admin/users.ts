@@ -12,6 +12,7 @@ import { checkPassword, hashPassword } from '../password.ts'
 import type { Settings } from '../settings.ts'
 import type { Metadata, User, UserRow } from '../wire.ts'
 import { readDuration } from './duration.ts'
+import { adminFaults } from './faults.ts'
 import type { Page } from './paging.ts'
 
 /** What the server may say of a user; GoTrue's `AdminUserAttributes`. */
@@ -36,9 +37,6 @@ export interface CreateUser extends UserAttributes {
 }
 
 export const notFound = () => authFaults.user_not_found({ status: 404, message: 'User not found' })
-
-const phoneExists = () =>
-  authFaults.phone_exists({ message: 'Phone number already registered by another user' })
 
 /** A page of all users, the newest first, with their number. One trip. @throws nothing of its own. */
 export const listUsers =
@@ -177,7 +175,7 @@ export const createUser =
       if (!/malformed JSON|UNIQUE constraint failed/.test(String(error))) throw error
       const { by_email, by_phone } = (await taken(scope, id, { email, phone }).first()) ?? {}
       if (by_email) throw authFaults.email_exists({ cause: error })
-      if (by_phone) throw phoneExists()
+      if (by_phone) throw adminFaults.phone_exists()
       throw authFaults.user_already_exists({ cause: error })
     }
     happened(settings, scope, { action: 'user_created', userId: id })
@@ -224,7 +222,7 @@ export const updateUser =
       ])
       const { by_email, by_phone } = results[0]?.results[0] ?? {}
       if (by_email) throw authFaults.email_exists()
-      if (by_phone) throw phoneExists()
+      if (by_phone) throw adminFaults.phone_exists()
       const changed = results.at(-1)?.results[0] as unknown as UserRow | undefined
       if (!changed || results.at(-2)?.results.length !== 1) continue
       const data = { fields: given(input) }

@@ -9,6 +9,7 @@ import { mfaMigrations } from './migrations.ts'
 import { mfaRoutes } from './routes.ts'
 
 export type { Factor, FactorType } from './factor.ts'
+export { mfaFaults } from './faults.ts'
 
 /** A code that was shown for a factor, before it counts. */
 export interface VerificationAttempt {

@@ -46,7 +46,10 @@ export const discovery =
       token_endpoint: `${issuer}/token`,
       userinfo_endpoint: `${issuer}/user`,
       response_types_supported: [],
-      grant_types_supported: ['password', 'refresh_token'],
+      grant_types_supported: [
+        ...['password', 'refresh_token', 'pkce'],
+        ...settings.parts.flatMap(({ grants = {} }) => Object.keys(grants)),
+      ],
       subject_types_supported: ['public'],
       id_token_signing_alg_values_supported: [algorithm],
     })

@@ -26,7 +26,8 @@ const algorithms: readonly string[] = ['RS256', 'ES256', 'EdDSA']
 const wrong = (i: number, fix: string) => new TypeError(`trust: issuer ${i} ${fix}`)
 
 /**
- * Takes access tokens that others have signed, while their users move here: a move needs no new sign-in. Such a token is
+ * Takes access tokens that others have signed, while their users move here: whoever has one goes on
+ * until it expires, and signs in then; `auth`'s own routes take only its own. Such a token is
  * its `sub`, a UUID, and `authenticated` if its `role` says so; it is never `service`, whatever it says.
  *
  * HS256 is verified with `secret` alone and the other algorithms with `keys` alone, by what each key says of itself: no

@@ -2,7 +2,7 @@ import { scryptAsync } from '@noble/hashes/scrypt.js'
 import { equal } from '../../core/secret.ts'
 import type { PasswordFormat } from '../password.ts'
 import { fromBase64, toHex } from './base64.ts'
-import { mostMemory } from './scrypt.ts'
+import { fits, mostMemory } from './scrypt.ts'
 
 const base64 = '[\\w+/=-]'
 const shape = new RegExp(
@@ -17,7 +17,10 @@ const shape = new RegExp(
  * Source: https://github.com/firebase/scrypt
  */
 export const firebase: PasswordFormat = {
-  matches: (encoded) => shape.test(encoded),
+  matches(encoded) {
+    const [found, n, r, p] = encoded.match(shape) ?? []
+    return found !== undefined && fits(Number(n), Number(r), Number(p))
+  },
   async verify(encoded, password) {
     const [, n, r, p, separator = '', signer = '', salt = '', hash = ''] = encoded.match(
       shape,

@@ -3,15 +3,22 @@ import { equal } from '../../core/secret.ts'
 import type { PasswordFormat } from '../password.ts'
 import { fromBase64, fromHex, toHex } from './base64.ts'
 
-/** Bytes: half of what a Worker may use in all. */
-export const mostMemory = 64 * 1024 * 1024
+/** Bytes: half of what a Worker may use in all, and the little that scrypt needs beside its table. */
+export const mostMemory = 64 * 1024 * 1024 + 64 * 1024
+
+/** Whether a hash of these parameters can be computed here; one that cannot is of no known format, and is not imported. */
+export const fits = (ln: number, r: number, p: number): boolean =>
+  ln >= 1 && r >= 1 && p >= 1 && p <= 16 && 128 * r * (2 ** ln + p + 1) <= mostMemory
 
 const phc =
   /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([\w+/.-]{1,128})\$([\w+/.-]{20,128})$/
 
 /** scrypt in PHC string format: `$scrypt$ln=15,r=8,p=1$salt$hash`, as passlib writes it. */
 export const scrypt: PasswordFormat = {
-  matches: (encoded) => phc.test(encoded),
+  matches(encoded) {
+    const [found, ln, r, p] = encoded.match(phc) ?? []
+    return found !== undefined && fits(Number(ln), Number(r), Number(p))
+  },
   async verify(encoded, password) {
     const [, ln, r, p, salt = '', hash = ''] = encoded.match(phc) as RegExpMatchArray
     // passlib's own base64 has `.` for `+`.

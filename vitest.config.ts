@@ -3,7 +3,10 @@ import { defineConfig } from 'vitest/config'
 
 const alias = [
   { find: /^leanto$/, replacement: new URL('./src/core/index.ts', import.meta.url).pathname },
-  { find: /^leanto\/([\w/]+)$/, replacement: new URL('./src/$1/index.ts', import.meta.url).pathname },
+  {
+    find: /^leanto\/([\w/]+)$/,
+    replacement: new URL('./src/$1/index.ts', import.meta.url).pathname,
+  },
 ]
 
 // Where a test runs is said by its folder: test/node and test/browser in Node, everything else in workerd.

@@ -194,11 +194,11 @@ describe('a new password', () => {
 
 describe('what would take more than a Worker has', () => {
   it.each([
-    ['scrypt', scrypt, '$scrypt$ln=16,r=8,p=1$c2FsdHNhbHQ$' + 'A'.repeat(43), true],
-    ['scrypt', scrypt, '$scrypt$ln=17,r=8,p=1$c2FsdHNhbHQ$' + 'A'.repeat(43), false],
-    ['scrypt', scrypt, '$scrypt$ln=99,r=8,p=1$c2FsdHNhbHQ$' + 'A'.repeat(43), false],
-    ['bcrypt', bcrypt, '$2x$10$' + 'a'.repeat(53), false],
-    ['bcrypt', bcrypt, '$2y$10$' + 'a'.repeat(53), true],
+    ['scrypt', scrypt, `$scrypt$ln=16,r=8,p=1$c2FsdHNhbHQ$${'A'.repeat(43)}`, true],
+    ['scrypt', scrypt, `$scrypt$ln=17,r=8,p=1$c2FsdHNhbHQ$${'A'.repeat(43)}`, false],
+    ['scrypt', scrypt, `$scrypt$ln=99,r=8,p=1$c2FsdHNhbHQ$${'A'.repeat(43)}`, false],
+    ['bcrypt', bcrypt, `$2x$10$${'a'.repeat(53)}`, false],
+    ['bcrypt', bcrypt, `$2y$10$${'a'.repeat(53)}`, true],
   ])('%s is no known format: %#', (_name, format, encoded, known) => {
     expect(format.matches(encoded)).toBe(known)
   })

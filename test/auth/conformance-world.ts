@@ -12,7 +12,7 @@ import { claimsOf, expectStatus, type Json, password } from './world.ts'
 
 export const mountAt = '/auth/v1'
 export const ann = { email: 'ann@example.com', password }
-export const bob = { email: 'bob@example.com' }
+const bob = { email: 'bob@example.com' }
 const eve = { email: 'eve@example.com', password }
 const phone = '15550100123'
 export const unknown = '00000000-0000-7000-8000-000000000000'
@@ -23,7 +23,7 @@ export type Options = Partial<AuthOptions<Env>>
 export type Make = (options: Options) => Module
 export type Meet = (world: World) => Promise<Response>
 
-export const inbox = makeInbox()
+const inbox = makeInbox()
 /** Where messages arrive, and an address counts as proven by its sign-up. */
 export const reaching = { mailer: inbox.mailer, sms: inbox.sms, autoconfirm: true } as const
 /** The same, but for the proof, which has to be shown. */
@@ -32,11 +32,11 @@ const proving = { ...reaching, autoconfirm: false } as const
 /** As the clients send it with each request that may want it. */
 const solved = { gotrue_meta_security: { captcha_token: 'solved' } }
 
-export const post =
+const post =
   (path: string, body: object, more: Ask = {}): Meet =>
   (world) =>
     world.ask(mountAt + path, { method: 'POST', body: { ...body, ...solved }, ...more })
-export const get =
+const get =
   (path: string, more: Ask = {}): Meet =>
   (world) =>
     world.ask(mountAt + path, more)
@@ -45,7 +45,7 @@ export const own =
   (path: string, ask: Ask = {}): Meet =>
   (world) =>
     world.ask(mountAt + path, { token: world.tokens.owner, ...ask })
-export const put = (body: object): Meet => own('/user', { method: 'PUT', body })
+const put = (body: object): Meet => own('/user', { method: 'PUT', body })
 export const grant = (kind: string, body: object, more: Ask = {}) =>
   post(`/token?grant_type=${kind}`, body, more)
 export const ok = async (response: Promise<Response>): Promise<Json> =>

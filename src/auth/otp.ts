@@ -192,18 +192,23 @@ async function resendChange(
   const read = await settings.keys.batch(scope, [...spendAll(scope, budgets), select])
   checkSpent(scope, budgets, read)
   const row = read[budgets.length]?.results[0] as UserRow | undefined
-  // Without anything to send the same statements are asked about nobody.
-  const all = await changeCodes(settings, scope, {
-    row: row ?? newUser(scope, { address, proven: true }).row,
-    address: { type, value: row?.[`${type}_change`] ?? address.value },
-    redirectTo,
-    challenge,
-  })
-  // A mailbox that has agreed is not asked again.
-  const codes = all.filter(({ kind }) => kind !== `email_change_${row?.email_change_half}`)
-  const statements = [...codes.map(({ statement }) => statement), ...touch(scope, budgets)]
-  const results = await scope.db.batch(statements)
-  codes.forEach((code, i) => {
-    if (row && results[i]?.results.length === 1) deliverChange(settings, scope, row, code)
-  })
+  try {
+    // Without anything to send the same statements are asked about nobody.
+    const all = await changeCodes(settings, scope, {
+      row: row ?? newUser(scope, { address, proven: true }).row,
+      address: { type, value: row?.[`${type}_change`] ?? address.value },
+      redirectTo,
+      challenge,
+    })
+    // A mailbox that has agreed is not asked again.
+    const codes = all.filter(({ kind }) => kind !== `email_change_${row?.email_change_half}`)
+    const statements = [...codes.map(({ statement }) => statement), ...touch(scope, budgets)]
+    const results = await scope.db.batch(statements)
+    codes.forEach((code, i) => {
+      if (row && results[i]?.results.length === 1) deliverChange(settings, scope, row, code)
+    })
+  } catch (error) {
+    giveBack(scope, budgets, error)
+    throw error
+  }
 }

@@ -1,84 +1,10 @@
-import type { Session } from 'leanto/auth'
-import { admin } from 'leanto/auth/admin'
-import { mfa } from 'leanto/auth/mfa'
-import { cookies, issuedKeys, sessions } from 'leanto/auth/parts'
-import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { d1Error, faulty } from '../kit/faulty.ts'
-import { clock, freshDatabase } from '../kit/world.ts'
+import { clock } from '../kit/world.ts'
+import { aside, email, faultRun, type Row, token, type World } from './fault-world.ts'
 import { challenge, codeOf, enroll, withFactor } from './mfa-world.ts'
-import {
-  type Asker,
-  expectStatus,
-  getUser,
-  type Json,
-  makeAuth,
-  mountAuth,
-  password,
-  post,
-  refresh,
-  rows,
-  signIn,
-  signUp,
-} from './world.ts'
+import { expectStatus, getUser, type Json, password, post, refresh, rows, signIn } from './world.ts'
 
-/*
- * For every endpoint, each of its database trips fails once before it is made, and once after it was committed with the
- * answer lost. Whatever is left must be whole, and the client's next try must work.
- */
-
-/** What stands between the module and the database. Armed, it fails the trip at `failAt` (from 1). */
-const line = { armed: false, trips: 0, failAt: 0, mode: true as boolean | 'after' }
-const mails: Json[] = []
-let world: World
-
-interface World {
-  ask: Asker
-  session: Session
-  /** The newest link's token, and the code beside it. */
-  mailed: () => { token: string; code: string }
-  made: Json
-}
-
-const options = (autoconfirm: boolean) => ({
-  autoconfirm,
-  anonymous: true,
-  with: [
-    mfa({ attempts: { max: 1000, seconds: 300 } }),
-    admin({ audit: false }),
-    sessions(),
-    issuedKeys(),
-    cookies(),
-  ],
-  mailer: { send: async (_: unknown, mail: Json) => void mails.push(mail) },
-})
-
-const make = (autoconfirm: boolean) =>
-  makeAuth(options(autoconfirm), {
-    db: (bound) =>
-      faulty(bound.DB as never, () => {
-        if (!line.armed) return false
-        line.trips += 1
-        return line.trips === line.failAt ? line.mode : false
-      }),
-  })
-
-const email = 'ann@example.com'
 const service = { key: 'secret' } as const
-const token = ({ session }: World) => ({ token: session.access_token })
 const own = { 'sec-fetch-site': 'same-origin', prefer: 'session=cookie' }
-
-interface Row {
-  name: string
-  /** Whether sign-ups are confirmed by themselves. @default true */
-  autoconfirm?: boolean
-  /** Makes what the call needs, in `world.made`. */
-  prepare?: (world: World) => Promise<unknown>
-  call: (world: World) => Promise<Response>
-  /** What the client does next; a lost answer may ask for another way than the same call. @default `call` */
-  retry?: (world: World) => Promise<Response>
-  /** What the retry may answer. @default [200] */
-  answers?: readonly number[]
-}
 
 const put = (world: World, body: object) =>
   world.ask('/auth/v1/user', { method: 'PUT', body, ...token(world) })
@@ -98,10 +24,7 @@ const prepareCodes = async (world: World) => {
 /** Shows a factor anew, as people do after a failure: the next code, for a new challenge. */
 const showFactor = async (world: World, offset: number) => {
   const { session, ask, made } = world
-  const { armed } = line
-  line.armed = false
-  const { id } = await challenge(ask, session.access_token, made.id)
-  line.armed = armed
+  const { id } = await aside(() => challenge(ask, session.access_token, made.id))
   const body = { challenge_id: id, code: await codeOf(made.totp.secret, offset) }
   return post(ask, `/factors/${made.id}/verify`, body, token(world))
 }
@@ -412,10 +335,7 @@ const table: Row[] = [
     name: 'DELETE /admin/users/:id/factors/:id',
     prepare: prepareCodes,
     call: async ({ ask, session }) => {
-      const { armed } = line
-      line.armed = false
       const [factor] = await rows(`SELECT id FROM leanto_auth_factors WHERE type = 'totp'`)
-      line.armed = armed
       const path = `/auth/v1/admin/users/${session.user.id}/factors/${factor?.id ?? session.user.id}`
       return ask(path, { method: 'DELETE', ...service })
     },
@@ -427,87 +347,4 @@ const table: Row[] = [
   },
 ]
 
-/** Nothing is half there. */
-async function expectWhole() {
-  const none = async (sql: string) => expect(await rows(sql), sql).toEqual([])
-  await none(`SELECT u.id FROM leanto_auth_users u WHERE u.is_anonymous = 0 AND u.deleted_at IS NULL
-    AND NOT EXISTS (SELECT 1 FROM leanto_auth_identities i WHERE i.user_id = u.id)`)
-  await none(`SELECT u.id FROM leanto_auth_users u WHERE u.is_anonymous = 1
-    AND NOT EXISTS (SELECT 1 FROM leanto_auth_sessions s WHERE s.user_id = u.id)`)
-  for (const table of ['identities', 'sessions', 'factors', 'tokens'])
-    await none(`SELECT * FROM leanto_auth_${table} WHERE user_id NOT IN (
-      SELECT id FROM leanto_auth_users WHERE deleted_at IS NULL)`)
-  // A session can be gone on with, by exactly one token, and says no more than was shown.
-  await none(`SELECT s.id FROM leanto_auth_sessions s WHERE 1 <> (
-    SELECT count(*) FROM leanto_auth_refresh_tokens t WHERE t.session_id = s.id AND t.used_at IS NULL)`)
-  await none(`SELECT id FROM leanto_auth_sessions
-    WHERE (aal = 'aal2') <> EXISTS (SELECT 1 FROM json_each(amr) WHERE value ->> 'method' IN
-      ('totp', 'mfa/phone', 'mfa/recovery_code')) AND factor_id IN (SELECT id FROM leanto_auth_factors)`)
-  // Marks of a batch are of that batch alone.
-  await none('SELECT * FROM leanto_auth_tokens WHERE taken IS NOT NULL')
-  await none('SELECT * FROM leanto_auth_flows WHERE taken IS NOT NULL')
-  await none('SELECT * FROM leanto_auth_recovery_codes WHERE taken IS NOT NULL')
-  await none(`SELECT * FROM leanto_auth_recovery_codes
-    WHERE factor_id NOT IN (SELECT id FROM leanto_auth_factors)`)
-  await none(`SELECT f.id FROM leanto_auth_factors f WHERE f.type = 'recovery_code' AND NOT EXISTS (
-    SELECT 1 FROM leanto_auth_factors o WHERE o.user_id = f.user_id
-      AND o.type <> 'recovery_code' AND o.status = 'verified')`)
-}
-
-async function freshWorld({ autoconfirm = true, prepare }: Row) {
-  Object.assign(line, { armed: false, trips: 0, failAt: 0 })
-  mails.length = 0
-  const users = make(autoconfirm)
-  await freshDatabase([users])
-  const ask = mountAuth(users)
-  const mailed = () => {
-    const { text } = mails.at(-1)
-    const link = new URL(text.match(/https:\S+/)[0])
-    const token = link.searchParams.get('token') as string
-    return { token, code: text.match(/code (\d{6})/)[1] }
-  }
-  if (!autoconfirm) {
-    await post(ask, '/signup', { email, password })
-    await post(ask, '/verify', { type: 'signup', token_hash: mailed().token })
-    mails.length = 0
-  }
-  const session = autoconfirm
-    ? await signUp(ask, email)
-    : await expectStatus(await signIn(ask, email), 200)
-  world = { ask, session, mailed, made: {} }
-  await prepare?.(world)
-}
-
-// What fails here is logged each time, as it should be.
-beforeEach(() => void vi.spyOn(console, 'error').mockImplementation(() => {}))
-
-describe.each([
-  ['before it', true],
-  ['after it is committed', 'after'],
-] as const)('a database that fails a trip %s', (_, mode) => {
-  it.each(table.map((row) => [row.name, row] as const))('at %s', async (_name, row) => {
-    const answers = row.answers ?? [200]
-    for (let failAt = 1; ; failAt++) {
-      await freshWorld(row)
-      Object.assign(line, { armed: true, failAt, mode })
-      const response = await row.call(world)
-      line.armed = false
-      const text = await response.text()
-      expect(text).not.toContain(d1Error.slice(0, 9))
-      await expectWhole()
-      if (line.trips < failAt) {
-        // Nothing is left to fail: as without a fault.
-        expect([200, 204, 303], text).toContain(response.status)
-        expect(failAt, 'trips').toBeGreaterThan(1)
-        return
-      }
-      // The trips of upkeep after the answer may fail without anyone's notice.
-      if (response.status < 400) continue
-      expect(response.status, text).toBe(500)
-      const next = await (row.retry ?? row.call)(world)
-      const said = `after trip ${failAt}: ${await next.clone().text()}`
-      expect(answers, said).toContain(next.status)
-      await expectWhole()
-    }
-  })
-})
+faultRun(table)

@@ -1,19 +1,28 @@
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect } from 'vitest'
-import { chromiumFlags, chromiumPath, type Running, startNotes } from '../kit/running.ts'
+import { chromiumFlags, chromiumPath, startNotes } from '../kit/running.ts'
 
 export const password = 'correct horse battery'
 
+/** What a browser visits. */
+export interface Visited {
+  url: string
+  stop(): Promise<unknown>
+}
+
 /** The running example and a browser, for the tests of one file. */
-export function useNotes() {
-  let app: Running
+export const useNotes = () => useBrowser(startNotes)
+
+/** An app and a browser, for the tests of one file. */
+export function useBrowser(start: () => Promise<Visited>) {
+  let app: Visited
   let browser: Browser
   const open: BrowserContext[] = []
   const wrongs: string[] = []
 
   beforeAll(async () => {
     const executablePath = chromiumPath()
-    app = await startNotes()
+    app = await start()
     browser = await chromium.launch({ executablePath, args: chromiumFlags })
   })
   afterAll(async () => {

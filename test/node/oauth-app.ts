@@ -10,6 +10,9 @@ const root = process.cwd()
 /** Where the app is, to itself and to the fake browser; nothing listens there. */
 export const local = 'http://127.0.0.1:8788'
 
+/** The secret of these apps. */
+export const secret = 's'.repeat(40)
+
 export interface App {
   /** Asks the app as the outside world would; follows nothing. */
   fetch(url: string, init?: RequestInit): Promise<Response>
@@ -23,6 +26,9 @@ export interface App {
  *
  * @param providers TypeScript: a list of calls of `leanto/auth/providers`, as `p`.
  * @param outbound Answers whatever the Worker fetches; without it the network does.
+ * @param options TypeScript: more options of `auth`.
+ * @param routes TypeScript: what else the Worker has, as statements about `app`.
+ * @param port Where it listens, for a browser.
  */
 export async function startApp(
   name: string,
@@ -30,10 +36,16 @@ export async function startApp(
     site = local,
     providers,
     outbound,
+    options = '',
+    routes = '',
+    port,
   }: {
     site?: string
     providers: string
     outbound?: (request: Request) => Promise<Response>
+    options?: string
+    routes?: string
+    port?: number
   },
 ): Promise<App> {
   const folder = join(root, '.wrangler', name)
@@ -49,9 +61,11 @@ export async function startApp(
 import { bind } from 'leanto'
 import { auth } from 'leanto/auth'
 import * as p from 'leanto/auth/providers'
-const base = bind<any>({ db: (e) => e.DB, kv: (e) => e.KV, secret: () => '${'s'.repeat(40)}' })
-const users = auth(base, { site: '${site}', with: [${providers}] })
-export default new Hono().route('/auth/v1', users.routes)
+const base = bind<any>({ db: (e) => e.DB, kv: (e) => e.KV, secret: () => '${secret}' })
+const users = auth(base, { site: '${site}', with: [${providers}], ${options} })
+const app = new Hono().route('/auth/v1', users.routes)
+${routes}
+export default app
 `,
   )
   await build({
@@ -72,6 +86,7 @@ export default new Hono().route('/auth/v1', users.routes)
       compatibilityDate: '2026-10-01',
       d1Databases: ['DB'],
       kvNamespaces: ['KV'],
+      ...(port ? { host: '127.0.0.1', port } : {}),
       ...(outbound ? { outboundService: outbound as never } : {}),
     }),
   )

@@ -1,6 +1,6 @@
 /*
  * Signs people up and in through leanto's auth and through better-auth in one run, alternating, and prints how fast
- * leanto is against it: 2.00 takes half the time. Before the first run: `npm --prefix bench install`.
+ * leanto is against it: 2.00 takes half the time. `npm run bench:auth` installs what it needs in bench first.
  *
  * Both are asked over HTTP under workerd, with D1 simulated, one request after the other, by e-mail and password, with
  * budgets, mails and telemetry off. Both hash by the same code with the same parameters; in the second half of the run

@@ -2,17 +2,19 @@ import type { Queryable, Statement } from '../core/database.ts'
 import type { Principal } from '../core/ports.ts'
 import type { Field, Policy, Resource } from './expose.ts'
 import { dataFaults } from './faults.ts'
-import { glob, like } from './pattern.ts'
-import type { Filter, Ordered } from './query.ts'
 import { type Fragment, render, sameSql, sql } from './sql.ts'
-import { inJson } from './stored.ts'
-import type { WireType } from './wire.ts'
 
 /** A table, and who looks at it: what every verb here works on. */
 export interface View {
   readonly resource: Resource
   readonly who: Principal
+  /** What the table is called in the statement, where that is not its own name: an embed's. */
+  readonly name?: Fragment
 }
+
+/** A column in a statement. */
+export const columnSql = ({ name }: View, { column }: Field): Fragment =>
+  name ? sql`${name}.${sql.identifier(column.name)}` : sql`${column}`
 
 /** What the caller may name. A hidden column is, for everyone but `service`, a column that does not exist. */
 export function fieldOf({ resource, who }: View, name: string): Field | undefined {
@@ -75,95 +77,6 @@ export function every(conditions: readonly Fragment[]): Fragment {
 export function either(one: Fragment, other: Fragment): Fragment {
   if (one === yes || other === yes) return yes
   return sql`((${one}) or (${other}))`
-}
-
-export const filterSql = (view: View, filters: readonly Filter[]): Fragment =>
-  every(filters.map((filter) => oneFilter(view, filter)))
-
-function oneFilter(view: View, filter: Filter): Fragment {
-  if (filter.kind === 'test') {
-    const test = testSql(needField(view, filter.column), filter.operator, filter.value)
-    return filter.negated ? sql`not (${test})` : test
-  }
-  const parts = filter.filters.map((part) => sql`(${oneFilter(view, part)})`)
-  const joined = sql.join(parts, filter.kind === 'or' ? ' or ' : ' and ')
-  return filter.negated ? sql`not (${joined})` : joined
-}
-
-const comparisons = new Map([
-  ['eq', '='],
-  ['neq', '<>'],
-  ['gt', '>'],
-  ['gte', '>='],
-  ['lt', '<'],
-  ['lte', '<='],
-  ['isdistinct', 'is not'],
-])
-const equality = new Set(['eq', 'neq', 'isdistinct'])
-
-function testSql(field: Field, operator: string, value: string | readonly string[]): Fragment {
-  const { type } = field
-  if (typeof value !== 'string') return inSql(field, value)
-  if (operator === 'is') return isSql(field, value)
-  if (operator === 'like' || operator === 'ilike') {
-    if (!type.textual) throw noOperator(type, operator === 'like' ? '~~' : '~~*')
-    return operator === 'like'
-      ? glob(sql`${field.column}`, value)
-      : like(sql`${field.column}`, value)
-  }
-  const sign = comparisons.get(operator) as string
-  if (!type.ordered && !equality.has(operator)) throw noOperator(type, sign)
-  return sql`${comparable(field)} ${sql.raw(sign)} ${type.parse(value)}`
-}
-
-const comparable = ({ type, column }: Field): Fragment =>
-  type.comparable ? type.comparable(sql`${column}`) : sql`${column}`
-
-/** The values travel as one JSON parameter: D1 binds at most 100. SQLite uses the column's index all the same. */
-function inSql(field: Field, values: readonly string[]): Fragment {
-  const stored = values.map((value) => field.type.parse(value))
-  const value = sql.raw(stored[0] instanceof ArrayBuffer ? 'unhex(value)' : 'value')
-  return sql`${comparable(field)} in (select ${value} from json_each(${JSON.stringify(stored.map(inJson))}))`
-}
-
-const isWords = new Map([
-  ['null', 'is null'],
-  ['not_null', 'is not null'],
-  ['true', 'is 1'],
-  ['false', 'is 0'],
-  ['unknown', 'is null'],
-])
-
-function isSql({ column, type }: Field, value: string): Fragment {
-  const word = value.toLowerCase()
-  const test = isWords.get(word)
-  if (!test)
-    throw dataFaults.PGRST100({
-      message: `"failed to parse filter (is.${value.slice(0, 100)})" (line 1, column 4)`,
-      details: `unexpected "${value.slice(0, 1)}" expecting isVal: (null, not_null, true, false, unknown)`,
-    })
-  if (type.name !== 'boolean' && !word.endsWith('null'))
-    throw dataFaults['22P02']({
-      message: `argument of IS ${word.toUpperCase()} must be type boolean, not type ${type.name}`,
-    })
-  return sql`${column} ${sql.raw(test)}`
-}
-
-const noOperator = (type: WireType, sign: string) =>
-  dataFaults['42883']({
-    message: `operator does not exist: ${type.name} ${sign} unknown`,
-    hint: 'No operator matches the given name and argument types.',
-  })
-
-/** `ORDER BY`, or nothing. Nulls are placed as Postgres places them; only where there can be any, so that an index serves. */
-export function orderSql(view: View, order: readonly Ordered[]): Fragment {
-  if (order.length === 0) return sql.empty
-  const terms = order.map(({ column, descending, nulls }) => {
-    const field = needField(view, column)
-    const direction = sql.raw(descending ? ' desc' : ' asc')
-    return sql`${field.column}${direction}${sql.raw(field.column.notNull ? '' : ` nulls ${nulls}`)}`
-  })
-  return sql` order by ${sql.join(terms, ', ')}`
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
 import type { Exposed } from './expose.ts'
+import type { Columns, NameOf, RelationshipsOf } from './relationships.ts'
 
 /** Any JSON value. */
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json | undefined }
@@ -11,10 +12,6 @@ type Wire<Value> = unknown extends Value
     ? string
     : Value
 
-type Columns<T extends SQLiteTable> = T['_']['columns']
-
-/** What drizzle knows of a column; `never` has no facts. */
-type NameOf<C> = C extends { _: { name: infer Name extends string } } ? Name : never
 type ValueOf<C> = C extends { _: { data: infer Data; notNull: infer NotNull } }
   ? Wire<Data> | (NotNull extends true ? never : null)
   : never
@@ -45,8 +42,8 @@ type InsertOf<C, Closed, Optional> = Flat<
   }
 >
 
-type TableOf<E extends Exposed> =
-  NonNullable<E['types']> extends {
+type TableOf<Tables extends Record<string, Exposed>, Name extends keyof Tables & string> =
+  NonNullable<Tables[Name]['types']> extends {
     table: infer T extends SQLiteTable
     hidden: infer Hidden
     readOnly: infer ReadOnly
@@ -60,7 +57,7 @@ type TableOf<E extends Exposed> =
           OptionalKeys<Columns<T>, Hidden | ReadOnly, Defaults>
         >
         Update: UpdateOf<Columns<T>, Hidden | ReadOnly>
-        Relationships: []
+        Relationships: RelationshipsOf<Tables, Name>
       }
     : never
 
@@ -73,7 +70,7 @@ export interface DatabaseOf<Store extends { readonly tables: Record<string, Expo
   /** Which PostgREST's features supabase-js's types offer. */
   __InternalSupabase: { PostgrestVersion: '14' }
   public: {
-    Tables: { [Name in keyof Store['tables']]: TableOf<Store['tables'][Name]> }
+    Tables: { [Name in keyof Store['tables'] & string]: TableOf<Store['tables'], Name> }
     Views: Record<never, never>
     Functions: Record<never, never>
     Enums: Record<never, never>

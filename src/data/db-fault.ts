@@ -33,6 +33,9 @@ function guardFault(view: View, code: string, count: string, cause: unknown): un
         view.who,
         `new row violates row-level security policy for table "${view.resource.name}"`,
       )
+    // A cast of a value that is none.
+    case '22P02':
+      return dataFaults['22P02']({ cause })
     default:
       return cause
   }
@@ -93,6 +96,8 @@ const columnsOf = ({ resource }: View, what: string): string[] => {
 }
 
 function limitFault(message: string, cause: unknown) {
+  if (message.includes('integer overflow'))
+    return dataFaults['22003']({ message: 'bigint out of range', cause })
   if (
     /too big|too complex|too many|too large|too deep|expression tree|statement too long/i.test(
       message,

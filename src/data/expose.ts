@@ -1,7 +1,10 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { getTableColumns, type InferSelectModel, type SQL } from 'drizzle-orm'
 import { getTableConfig, type SQLiteColumn, type SQLiteTable } from 'drizzle-orm/sqlite-core'
 import type { Principal } from '../core/ports.ts'
+import type { Relation } from './relations.ts'
 import { type WireType, wireType } from './wire.ts'
+import { checkWriting } from './writing-rules.ts'
 
 /**
  * Who may touch which rows: a condition that becomes part of the statement itself, or `true` for every row and `false`
@@ -14,12 +17,39 @@ type DataOf<Table extends SQLiteTable, Key> = Key extends keyof InferSelectModel
   ? InferSelectModel<Table>[Key]
   : unknown
 
+/** `'table.column'`: an exposed table by its name in the URL, and a column of it by its key in drizzle. */
+export type Referenced = `${string}.${string}`
+
+/** Under a column's key: what the column refers to. */
+interface ColumnReference {
+  readonly to: Referenced
+  /** Whether no two rows share a value, so that the relation is one-to-one. It must be so in the drizzle table. */
+  readonly unique?: true
+}
+
+/** Under a constraint's name: which columns (keys as in drizzle), and what each of them refers to, in the same table. */
+interface NamedReference<Key extends string = string> {
+  readonly columns: readonly [Key, ...Key[]]
+  readonly to: readonly [Referenced, ...Referenced[]]
+  /** As in `ColumnReference`, of all columns together. */
+  readonly unique?: true
+}
+
+export type Reference = Referenced | ColumnReference | NamedReference
+
+type References<Key extends string, Name extends PropertyKey> = {
+  readonly [N in Name]: N extends Key ? Referenced | ColumnReference : NamedReference<Key>
+}
+
 /** Closed by default: an operation without a policy is permitted to nobody but `service`. */
 export interface Policies<
   Table extends SQLiteTable = SQLiteTable,
   Hidden extends string = string,
   ReadOnly extends string = string,
   Defaults extends string = string,
+  Refs extends Record<string, Reference> = Record<string, Reference>,
+  ServerSet extends string = string,
+  Version extends string = string,
 > {
   /** The rows that may be read. As in Postgres, it also bounds which rows update and delete can reach, and what a write may return. */
   select?: Policy
@@ -35,9 +65,32 @@ export interface Policies<
   hidden?: readonly Hidden[]
   /** Columns (keys as in drizzle) that clients may read but not write. `service` may. */
   readOnly?: readonly ReadOnly[]
+  /**
+   * What columns refer to, for `select` to embed: `{ ownerId: 'profiles.id' }`. At run time drizzle's foreign keys are
+   * enough; they carry no type, so what `DatabaseOf` is to know is said here. Keys are columns (as in drizzle), or else
+   * names of constraints: `{ notes_seat: { columns: ['hall', 'seat'], to: ['seats.hall', 'seats.no'] } }`.
+   */
+  references?: Refs & NoInfer<References<Keys<Table>, keyof Refs>>
   /** The most rows that one read answers. @default 1000 */
   maxRows?: number
+  /**
+   * Values that the server sets at every insert and update, from who asks: `{ updatedBy: (who) => who.id }`. Keys as in
+   * drizzle. Clients may not write these columns; `service` may, and what it leaves out is set for it as for anyone.
+   */
+  set?: { [Key in ServerSet]: (who: Principal) => DataOf<Table, Key> | SQL }
+  /**
+   * The column (key as in drizzle: an integer, or a timestamp) that says how often or when a row was changed. Every insert
+   * and update sets it, nobody else may, and it is the row's `ETag`, which `If-Match` asks for.
+   */
+  version?: Version
+  /**
+   * Checks what clients write, beside drizzle's types: any Standard Schema, of a row as it is sent, with its columns'
+   * names in SQL. What the schema makes of it is what is written. One for both, or one for each.
+   */
+  schema?: RowSchema | { readonly insert: RowSchema; readonly update: RowSchema }
 }
+
+export type RowSchema = StandardSchemaV1<unknown, object>
 
 /** A table with its policies. Made by `expose`. */
 export interface Exposed<
@@ -49,11 +102,19 @@ export interface Exposed<
   ReadOnly extends string = any,
   // biome-ignore lint/suspicious/noExplicitAny: as above.
   Defaults extends string = any,
+  // biome-ignore lint/suspicious/noExplicitAny: as above.
+  Refs extends Record<string, Reference> = any,
 > {
   readonly table: Table
-  readonly policies: Policies<Table, Hidden, ReadOnly, Defaults>
+  readonly policies: Policies<Table, Hidden, ReadOnly, Defaults, Refs>
   /** Only a type: what `DatabaseOf` reads. Never there at run time. */
-  readonly types?: { table: Table; hidden: Hidden; readOnly: ReadOnly; defaults: Defaults }
+  readonly types?: {
+    table: Table
+    hidden: Hidden
+    readOnly: ReadOnly
+    defaults: Defaults
+    references: Refs
+  }
 }
 
 // NoInfer: inside `tables: { … }` TypeScript would else take `any` from there for an option that is not given.
@@ -67,12 +128,21 @@ export function expose<
   const Hidden extends Keys<Table> = never,
   const ReadOnly extends Keys<Table> = never,
   const Defaults extends Keys<Table> = never,
+  const Refs extends Record<string, Reference> = Record<never, never>,
+  const ServerSet extends Keys<Table> = never,
+  const Version extends Keys<Table> = never,
 >(
   table: Table,
-  policies: Policies<Table, Hidden, ReadOnly, Defaults>,
-): Exposed<Table, NoInfer<Hidden>, NoInfer<ReadOnly>, NoInfer<Defaults>> {
+  policies: Policies<Table, Hidden, ReadOnly, Defaults, Refs, ServerSet, Version>,
+): Exposed<
+  Table,
+  NoInfer<Hidden>,
+  NoInfer<ReadOnly | ServerSet | Version>,
+  NoInfer<Defaults>,
+  NoInfer<Refs>
+> {
   const { name } = getTableConfig(table)
-  const columns = getTableColumns(table)
+  const columns: Record<string, SQLiteColumn> = getTableColumns(table)
   for (const operation of ['select', 'insert', 'update', 'delete'] as const) {
     const policy: unknown = policies[operation]
     if (policy !== undefined && typeof policy !== 'function')
@@ -84,6 +154,8 @@ export function expose<
     defaults: Object.keys(policies.defaults ?? {}),
     hidden: policies.hidden,
     readOnly: policies.readOnly,
+    set: Object.keys(policies.set ?? {}),
+    version: policies.version === undefined ? [] : [policies.version],
   }
   for (const [option, keys = []] of Object.entries(named))
     for (const key of keys)
@@ -94,7 +166,8 @@ export function expose<
   // SQLite takes a negative limit for none.
   if (policies.maxRows !== undefined && !isCount(policies.maxRows))
     throw new TypeError(`expose(${name}): \`maxRows\` must be a whole number of at least 1`)
-  return Object.freeze({ table, policies: Object.freeze({ ...policies }) })
+  checkWriting(name, policies, columns)
+  return Object.freeze({ table, policies: Object.freeze({ ...policies }) }) as never
 }
 
 export const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) > 0
@@ -107,7 +180,10 @@ export interface Field {
   readonly column: SQLiteColumn
   readonly type: WireType
   readonly hidden: boolean
+  /** `service` may write it. */
   readonly readOnly: boolean
+  /** Counts the row's changes: nobody may write it. */
+  readonly version: boolean
   readonly generated: boolean
 }
 
@@ -120,9 +196,12 @@ export interface Resource {
   /** By SQL name. A Map, so that `constructor` and `__proto__` are names like any other: unknown ones. */
   readonly fields: ReadonlyMap<string, Field>
   readonly primaryKey: readonly Field[]
+  readonly version: Field | undefined
   /** Unique sets of columns by their columns' names, with the constraint's name. */
   readonly uniques: ReadonlyMap<string, string>
   readonly maxRows: number
+  /** Where `select` can go from here; filled once all tables are known. */
+  readonly relations: Relation[]
 }
 
 export function resourceOf(name: string, { table, policies }: Exposed): Resource {
@@ -135,7 +214,8 @@ export function resourceOf(name: string, { table, policies }: Exposed): Resource
       column,
       type: wireType(column),
       hidden: policies.hidden?.includes(key) ?? false,
-      readOnly: policies.readOnly?.includes(key) ?? false,
+      readOnly: policies.readOnly?.includes(key) || policies.set?.[key] !== undefined,
+      version: policies.version === key,
       generated: column.generated !== undefined,
     })
   const keyColumns =
@@ -147,8 +227,10 @@ export function resourceOf(name: string, { table, policies }: Exposed): Resource
     policies,
     fields,
     primaryKey,
+    version: [...fields.values()].find(({ version }) => version),
     uniques: uniquesOf(config, primaryKey),
     maxRows: policies.maxRows ?? 1000,
+    relations: [],
   })
 }
 

@@ -1,53 +1,54 @@
 import { dataFaults } from './faults.ts'
-import type { Filter } from './query.ts'
+import type { Filter, Test } from './query.ts'
 import { Reader } from './reader.ts'
 
-/** The operators of this module; `in` and `is` take values of their own form. */
-const operators = new Set([
-  'eq',
-  'neq',
-  'gt',
-  'gte',
-  'lt',
-  'lte',
-  'like',
-  'ilike',
-  'is',
-  'isdistinct',
-  'in',
-])
+/** PostgREST's operators: https://docs.postgrest.org/en/v14/references/api/tables_views.html#operators */
+const operators = new Set(
+  'eq neq gt gte lt lte like ilike match imatch is isdistinct in cs cd ov sl sr nxr nxl adj fts plfts phfts wfts'.split(
+    ' ',
+  ),
+)
 
-/** PostgREST's other operators: known, so that the answer can say that they are not here. */
-const absent = new Set('match imatch cs cd ov sl sr nxr nxl adj fts plfts phfts wfts'.split(' '))
+/** Those that take `(any)` or `(all)` and a list. */
+const quantified = new Set('eq gt gte lt lte like ilike match imatch'.split(' '))
+
+const searching = new Set('fts plfts phfts wfts'.split(' '))
 
 // Nesting is the client's choice; SQL and this parser have their ends.
 const maxDepth = 8
 
-/** A filter of the query string: `?column=not.eq.5`. */
-export function parseTest(key: string, value: string): Filter {
-  if (key.includes('->')) throw notHere('JSON paths', key)
-  const name = new Reader(key, 'filter')
-  const column = name.name()
-  if (name.peek() === '.')
-    throw dataFaults.PGRST200({
-      message: `Could not find a relationship to '${column.slice(0, 100)}' in the schema cache`,
-      details: 'Embedding other tables is not supported here.',
-    })
-  name.end()
+/** A filter of the query string: `?column->step=not.eq.5`. */
+export function parseTest(name: string, key: string, value: string): Filter {
+  const path = new Reader(name === key ? key : lastOf(name, key), 'tree path')
+  const column = path.name()
+  const steps = path.steps()
+  path.end()
   const reader = new Reader(value, 'filter')
-  const test = operatorOf(reader, column)
-  const filter = { ...test, value: operandOf(reader, test.operator, () => reader.rest()) }
+  const test = operatorOf(reader)
+  const filter: Test = {
+    kind: 'test',
+    column,
+    steps,
+    ...test,
+    value: operandOf(reader, test, false),
+  }
   reader.end()
   return filter
 }
 
+/** The column of `author.name->first` with its steps, quoted again if a character of it asks for that. */
+function lastOf(name: string, key: string): string {
+  const arrow = key.indexOf('->')
+  const quoted = `"${name.replace(/["\\]/g, '\\$&')}"`
+  return arrow < 0 ? quoted : quoted + key.slice(arrow)
+}
+
 /** A group of the query string: `?or=(a.eq.1,and(b.gt.2,c.is.null))`, `?not.and=(…)`. */
-export function parseLogic(key: string, value: string): Filter {
-  const negated = key.startsWith('not.')
+export function parseLogic(kind: 'and' | 'or', negated: boolean, value: string): Filter {
   const reader = new Reader(value, 'logic tree')
   const filters = group(reader, 1)
   reader.end()
-  return { kind: key.endsWith('or') ? 'or' : 'and', negated, filters }
+  return { kind, negated, filters }
 }
 
 function group(reader: Reader, depth: number): Filter[] {
@@ -74,10 +75,10 @@ function member(reader: Reader, depth: number): Filter {
       return { kind, negated, filters: group(reader, depth + 1) }
     }
   const column = reader.name()
-  if (reader.ahead('->')) throw notHere('JSON paths', column)
+  const steps = reader.steps()
   reader.expect('.')
-  const test = operatorOf(reader, column)
-  return { ...test, value: operandOf(reader, test.operator, () => oneOf(reader)) }
+  const test = operatorOf(reader)
+  return { kind: 'test', column, steps, ...test, value: operandOf(reader, test, true) }
 }
 
 const groupOpenings = [
@@ -87,35 +88,46 @@ const groupOpenings = [
   ['not.or(', 'or', true],
 ] as const
 
-type Test = Extract<Filter, { kind: 'test' }>
+type Operator = Pick<Test, 'negated' | 'operator' | 'quantifier' | 'language'>
 
-function operatorOf(reader: Reader, column: string): Omit<Test, 'value'> {
+/** `not.like(any).`, `fts(english).` */
+function operatorOf(reader: Reader): Operator {
   const negated = reader.take('not.')
   const operator = reader.word()
-  if (absent.has(operator) || (operators.has(operator) && reader.peek() === '('))
-    throw notHere(`the operator ${operator}${reader.peek() === '(' ? '(…)' : ''}`, column)
   if (!operators.has(operator)) throw reader.unexpected('operator (eq, gt, ...)')
+  let more: Partial<Operator> = {}
+  if (reader.take('(')) {
+    const word = reader.until(')')
+    if (quantified.has(operator) && (word === 'any' || word === 'all')) more = { quantifier: word }
+    else if (searching.has(operator) && /^\w+$/.test(word)) more = { language: word }
+    else throw reader.unexpected('operator (eq, gt, ...)')
+    reader.expect(')')
+  }
   reader.expect('.')
-  return { kind: 'test', column, negated, operator }
+  return { negated, operator, ...more }
 }
 
-function operandOf(reader: Reader, operator: string, single: () => string): Test['value'] {
-  return operator === 'in' ? list(reader) : single()
+function operandOf(
+  reader: Reader,
+  { operator, quantifier }: Operator,
+  inGroup: boolean,
+): Test['value'] {
+  if (operator === 'in') return list(reader, '(', ')')
+  if (quantifier) return list(reader, '{', '}')
+  if (!inGroup) return reader.rest()
+  // `{1,2}` and `[1,2]` hold commas of their own.
+  return reader.quotedBefore(',)') ?? reader.bracketed() ?? reader.until(',)')
 }
 
 /** `(1,"two, with a comma",3)`. An empty list is a list: nothing is in it. */
-function list(reader: Reader): string[] {
-  reader.expect('(')
-  if (reader.take(')')) return []
+function list(reader: Reader, opening: string, closing: string): string[] {
+  reader.expect(opening)
+  if (reader.take(closing)) return []
   const values: string[] = []
-  do values.push(oneOf(reader))
+  const stops = `,${closing}`
+  // Quoted, if it is so to its end; supabase-js leaves a value with a lone quote as it is.
+  do values.push(reader.quotedBefore(stops) ?? reader.until(stops))
   while (reader.take(','))
-  reader.expect(')')
+  reader.expect(closing)
   return values
 }
-
-/** Quoted, if it is so to its end; supabase-js leaves a value with a lone quote as it is. */
-const oneOf = (reader: Reader): string => reader.quotedBefore(',)') ?? reader.until(',)')
-
-const notHere = (what: string, where: string) =>
-  dataFaults.PGRST127({ details: `${what} is not supported here: ${where.slice(0, 100)}` })

@@ -4,6 +4,9 @@ import type { Identity } from '../core/ports.ts'
 import { routesOf } from '../core/routes.ts'
 import { type Exposed, isCount, resourceOf } from './expose.ts'
 import { dataFaults, renderBug, renderFault } from './faults.ts'
+import { foreignKeysOf } from './foreign-keys.ts'
+import { relationsOf } from './relations.ts'
+import type { Checked } from './relationships.ts'
 import { dataRoutes } from './routes.ts'
 
 export type { DatabaseOf, Json } from './database-of.ts'
@@ -13,7 +16,7 @@ export interface DataOptions<Tables extends Record<string, Exposed>> {
   /** Who asks: `auth`'s users, `jwks(…)`, or anything of that shape. */
   identity: Identity
   /** The tables by their name in the URL. What is not listed is not reachable. */
-  tables: Tables
+  tables: Tables & NoInfer<Checked<Tables>>
   /** The largest body, in bytes. @default 10 MiB */
   bodyLimit?: number
 }
@@ -45,6 +48,8 @@ export function data<Env, const Tables extends Record<string, Exposed>>(
       return [name, resourceOf(name, exposed)]
     }),
   )
+  for (const [name, relations] of relationsOf(resources, foreignKeysOf(tables)))
+    resources.get(name)?.relations.push(...relations)
   const { routes, table } = routesOf(
     { base, render: renderFault, bug: renderBug },
     dataRoutes({ identity, resources, bodyLimit }),

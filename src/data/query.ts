@@ -1,41 +1,94 @@
 import { dataFaults } from './faults.ts'
 import { parseLogic, parseTest } from './filter.ts'
 import { Reader } from './reader.ts'
+import { parseSelect } from './select.ts'
 
-/** One column of `select`: `alias:column`. `*` stands for every visible column. */
-export interface Selected {
-  column: string
-  alias?: string
+/** A step into a JSON value: `->key`, `->0`, and as text `->>key`. */
+export interface JsonStep {
+  readonly key: string | number
+  readonly text: boolean
+}
+
+export type Aggregate = 'count' | 'sum' | 'avg' | 'min' | 'max'
+
+/** One item of `select`. */
+export type Selected =
+  /** `*`: every visible column. */
+  | { readonly kind: 'all' }
+  /** `alias:column->step::cast.aggregate()::cast`; without a column it is `count()`, of rows. */
+  | {
+      readonly kind: 'column'
+      readonly column?: string
+      readonly steps: readonly JsonStep[]
+      readonly alias?: string
+      readonly cast?: string
+      readonly aggregate?: Aggregate
+      readonly aggregateCast?: string
+    }
+  | SelectedEmbed
+
+/** `alias:target!hint!inner(…)`, or `...target(…)`. */
+export interface SelectedEmbed {
+  readonly kind: 'embed'
+  readonly target: string
+  readonly hint?: string
+  readonly alias?: string
+  readonly inner: boolean
+  readonly spread: boolean
+  readonly node: Node
 }
 
 export interface Ordered {
   column: string
+  steps: readonly JsonStep[]
+  /** The embed whose column it is: `order=author(name)`. */
+  relation?: string
   descending: boolean
   nulls: 'first' | 'last'
 }
 
-/** A filter: a test of one column, or a group of filters. */
-export type Filter =
-  | {
-      kind: 'test'
-      column: string
-      negated: boolean
-      operator: string
-      value: string | readonly string[]
-    }
-  | { kind: 'and' | 'or'; negated: boolean; filters: readonly Filter[] }
+/** A test of one column, or of an embed: `?column=not.eq.5`. */
+export interface Test {
+  kind: 'test'
+  column: string
+  steps: readonly JsonStep[]
+  negated: boolean
+  operator: string
+  /** `eq(any).{1,2}` */
+  quantifier?: 'any' | 'all'
+  /** `fts(english).word` */
+  language?: string
+  /** Several for `in` and for a quantifier. */
+  value: string | readonly string[]
+}
 
-/** A request's query string, parsed but not yet held against a table. */
-export interface Query {
+/** A filter: a test, or a group of filters. */
+export type Filter = Test | { kind: 'and' | 'or'; negated: boolean; filters: readonly Filter[] }
+
+/** What is asked of one table: the request's own, or an embedded one. */
+export interface Node {
   select: readonly Selected[]
-  filters: readonly Filter[]
+  filters: Filter[]
   order: readonly Ordered[]
   limit?: number
   offset: number
+}
+
+/** A request's query string, parsed but not yet held against a table. */
+export interface Query extends Node {
   /** `columns=`: the body's columns that count. */
   columns?: readonly string[]
   onConflict?: readonly string[]
+  /** `cursor=`: where the page begins; empty for the first. */
+  cursor?: string
 }
+
+export const emptyNode = (select: readonly Selected[]): Node => ({
+  select,
+  filters: [],
+  order: [],
+  offset: 0,
+})
 
 // SQLite refuses expressions deeper than 100 (D1's limit), and a chain of n terms is n deep. Policies need room as well.
 const maxTerms = 64
@@ -43,61 +96,93 @@ const maxTerms = 64
 /**
  * Parses a PostgREST query string.
  *
- * @throws {Fault} PGRST100 with what was wrong and where.
+ * @throws {Fault} PGRST100 with what was wrong and where; PGRST108 for a filter of an embed that is not in `select`.
  */
 export function parseQuery(params: URLSearchParams): Query {
-  const query: Query = { select: [{ column: '*' }], filters: [], order: [], offset: 0 }
-  const filters: Filter[] = []
+  const selected = params.get('select')
+  const query: Query = emptyNode(selected === null ? [{ kind: 'all' }] : parseSelect(selected))
   const seen = new Set<string>()
+  let terms = 0
   for (const [key, value] of params) {
-    if (reserved.has(key)) {
-      if (seen.has(key))
-        throw dataFaults.PGRST100({
-          message: `"${key}" is given more than once`,
-          details: 'Give it once.',
-        })
+    const path = pathOf(key)
+    const name = path.at(-1)?.name ?? ''
+    const word = path.at(-1)?.quoted ? '' : name
+    if (reserved.has(path.length === 1 ? word : '') || windowed.has(word)) {
+      if (seen.has(key)) throw twice(key)
       seen.add(key)
     }
-    switch (key) {
-      case 'select':
-        query.select = parseSelect(value)
-        break
-      case 'order':
-        query.order = parseOrder(value)
-        break
-      case 'limit':
-      case 'offset':
-        query[key] = parseCount(key, value)
-        break
-      case 'columns':
-      case 'on_conflict': {
-        const names = new Reader(value, `${key} parameter`).names()
-        if (key === 'columns') query.columns = names
-        else query.onConflict = names
-        break
-      }
-      case 'and':
-      case 'or':
-      case 'not.and':
-      case 'not.or':
-        filters.push(parseLogic(key, value))
-        break
-      default:
-        filters.push(parseTest(key, value))
+    if (path.length === 1 && word === 'select') continue
+    if (path.length === 1 && (word === 'columns' || word === 'on_conflict')) {
+      const names = new Reader(value, `${word} parameter`).names()
+      if (word === 'columns') query.columns = names
+      else query.onConflict = names
+      continue
+    }
+    if (path.length === 1 && word === 'cursor') {
+      query.cursor = value
+      continue
+    }
+    const logic = word === 'and' || word === 'or'
+    const negated = logic && path.at(-2)?.name === 'not'
+    const node = nodeAt(query, path.slice(0, negated ? -2 : -1))
+    if (word === 'order') node.order = parseOrder(value)
+    else if (word === 'limit' || word === 'offset') node[word] = parseCount(word, value)
+    else {
+      const filter = logic ? parseLogic(word, negated, value) : parseTest(name, key, value)
+      terms += countTerms([filter])
+      node.filters.push(filter)
     }
   }
-  const terms = countTerms(filters)
   if (terms > maxTerms)
     throw dataFaults.PGRST100({
       message: `too many filters (${terms})`,
       details: `A request may hold ${maxTerms}.`,
       hint: 'Many values of one column fit into one in.(…).',
     })
-  query.filters = filters
   return query
 }
 
-const reserved = new Set(['select', 'order', 'limit', 'offset', 'columns', 'on_conflict'])
+const reserved = new Set(['select', 'columns', 'on_conflict', 'cursor'])
+const windowed = new Set(['order', 'limit', 'offset'])
+
+const twice = (key: string) =>
+  dataFaults.PGRST100({
+    message: `"${key.slice(0, 100)}" is given more than once`,
+    details: 'Give it once.',
+  })
+
+/** `author.posts.title` → its names. A JSON path stays with the last of them. */
+function pathOf(key: string): { name: string; quoted: boolean }[] {
+  const arrow = key.indexOf('->')
+  if (!key.slice(0, arrow < 0 ? undefined : arrow).includes('.'))
+    return [{ name: key, quoted: key.startsWith('"') }]
+  const reader = new Reader(arrow < 0 ? key : key.slice(0, arrow), 'tree path')
+  const path: { name: string; quoted: boolean }[] = []
+  do {
+    const quoted = reader.peek() === '"'
+    path.push({ name: reader.name(), quoted })
+  } while (reader.take('.'))
+  reader.end()
+  return path
+}
+
+/** The node of an embed, by its alias or its name. */
+function nodeAt(root: Node, path: readonly { name: string }[]): Node {
+  let node = root
+  for (const { name } of path) {
+    const embeds = node.select.filter((item) => item.kind === 'embed')
+    const found = embeds.find(({ alias, target }) => alias === name || target === name)
+    if (!found) throw notEmbedded(name)
+    node = found.node
+  }
+  return node
+}
+
+export const notEmbedded = (name: string) =>
+  dataFaults.PGRST108({
+    message: `'${name.slice(0, 100)}' is not an embedded resource in this request`,
+    hint: `Verify that '${name.slice(0, 100)}' is included in the 'select' query parameter.`,
+  })
 
 const countTerms = (filters: readonly Filter[]): number =>
   filters.reduce(
@@ -117,45 +202,19 @@ function parseCount(key: 'limit' | 'offset', value: string): number {
   return count
 }
 
-function parseSelect(text: string): Selected[] {
-  if (text.trim() === '') return []
-  const reader = new Reader(text, 'select parameter')
-  const selected: Selected[] = []
-  do {
-    reader.space()
-    if (reader.take('...')) throw notYet('spread embeds', text)
-    if (reader.take('*')) {
-      selected.push({ column: '*' })
-    } else {
-      let column = reader.name()
-      let alias: string | undefined
-      if (reader.peek() === ':' && !reader.ahead('::')) {
-        reader.take(':')
-        alias = column
-        column = reader.name()
-      }
-      if (reader.peek() === '(' || reader.peek() === '!') throw noRelation(column)
-      if (reader.ahead('->')) throw notYet('JSON paths', text)
-      if (reader.ahead('::')) throw notYet('casts', text)
-      if (reader.peek() === '.') throw notYet('aggregates', text)
-      // SQL text ends at a NUL, and what a row calls `__proto__` is no key of it.
-      if (alias === '__proto__' || alias?.includes('\0')) throw reader.unexpected('another alias')
-      selected.push(alias === undefined ? { column } : { column, alias })
-    }
-    reader.space()
-  } while (reader.take(','))
-  reader.end()
-  return selected
-}
-
 function parseOrder(text: string): Ordered[] {
   const reader = new Reader(text, 'order')
   const ordered: Ordered[] = []
   do {
     reader.space()
-    const column = reader.name()
-    if (reader.ahead('->')) throw notYet('JSON paths', text)
-    if (reader.peek() === '(') throw noRelation(column)
+    let column = reader.name()
+    let relation: string | undefined
+    if (reader.take('(')) {
+      relation = column
+      column = reader.name()
+    }
+    const steps = reader.steps()
+    if (relation !== undefined) reader.expect(')')
     const words: string[] = []
     while (reader.take('.')) words.push(reader.word())
     const direction = words[0] === 'asc' || words[0] === 'desc' ? words.shift() : 'asc'
@@ -164,18 +223,15 @@ function parseOrder(text: string): Ordered[] {
     const descending = direction === 'desc'
     // Postgres holds null for greater than all: last when ascending, first when descending.
     const last = nulls === undefined ? !descending : nulls === 'nullslast'
-    ordered.push({ column, descending, nulls: last ? 'last' : 'first' })
+    ordered.push({
+      column,
+      steps,
+      ...(relation === undefined ? {} : { relation }),
+      descending,
+      nulls: last ? 'last' : 'first',
+    })
     reader.space()
   } while (reader.take(','))
   reader.end()
   return ordered
 }
-
-const notYet = (what: string, text: string) =>
-  dataFaults.PGRST127({ details: `${what} are not supported here: ${text.slice(0, 100)}` })
-
-const noRelation = (name: string) =>
-  dataFaults.PGRST200({
-    message: `Could not find a relationship to '${name.slice(0, 100)}' in the schema cache`,
-    details: 'Embedding other tables is not supported here.',
-  })

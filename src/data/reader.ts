@@ -1,8 +1,12 @@
 import type { Fault } from '../core/fault.ts'
 import { dataFaults } from './faults.ts'
+import type { JsonStep } from './query.ts'
 
 // What a field name may hold without quotes (PostgREST's grammar: letters, digits, `_`, `$`, inner spaces and dashes).
 const nameCharacter = /[\p{L}\p{N}_$ -]/u
+
+// A path of more is no path that a person wrote.
+const maxSteps = 32
 
 /** Reads PostgREST's little grammars from left to right; every failure is a PGRST100 that says where. */
 export class Reader {
@@ -52,6 +56,31 @@ export class Reader {
     return name
   }
 
+  /** The JSON steps after a name: `->key`, `->0`, `->-1`, `->>key`. */
+  steps(): JsonStep[] {
+    const steps: JsonStep[] = []
+    while (this.take('->')) {
+      const text = this.take('>')
+      const index = /^-?\d+(?=$|->|::|[.,)])/.exec(this.#text.slice(this.#at, this.#at + 20))?.[0]
+      if (index === undefined) steps.push({ key: this.name(), text })
+      else {
+        this.#at += index.length
+        steps.push({ key: Number(index), text })
+      }
+      if (steps.length > maxSteps) throw this.unexpected(`at most ${maxSteps} JSON steps`)
+    }
+    return steps
+  }
+
+  /** A type after `::`: `double precision`. */
+  typeName(): string {
+    const from = this.#at
+    while (/[\w $]/.test(this.peek())) this.#at++
+    const name = this.#text.slice(from, this.#at).trim()
+    if (name === '') throw this.unexpected('a type')
+    return name.toLowerCase()
+  }
+
   names(): string[] {
     const names: string[] = []
     do {
@@ -94,6 +123,28 @@ export class Reader {
       } catch {
         // Unclosed: not a quoted text after all.
       }
+    this.#at = from
+    return undefined
+  }
+
+  /** `{1,2}` or `[1,[2]]`, with the commas inside, if it is closed; otherwise nothing is read. */
+  bracketed(): string | undefined {
+    const from = this.#at
+    let depth = 0
+    let quoted = false
+    for (let at = from; at < this.#text.length; at++) {
+      const char = this.#text[at] as string
+      if (char === '\\' && quoted) at++
+      else if (char === '"') quoted = !quoted
+      else if (!quoted && (char === '{' || char === '[')) depth++
+      else if (!quoted && (char === '}' || char === ']')) depth--
+      if (depth > 0) continue
+      if (at === from || depth < 0 || quoted) return undefined
+      this.#at = at + 1
+      if (this.#at === this.#text.length || ',)'.includes(this.peek()))
+        return this.#text.slice(from, this.#at)
+      break
+    }
     this.#at = from
     return undefined
   }

@@ -26,6 +26,8 @@ export interface WireType {
   readonly blob: boolean
   /** The column's value as `parse` writes it, where equal values may be stored differently. */
   readonly comparable?: (column: Fragment) => Fragment
+  /** As text in SQL, in Postgres's words; absent where SQLite's own cast to text is that. */
+  readonly text?: (value: Fragment) => Fragment
 }
 
 const wrong = (type: string, given: unknown) => {
@@ -76,7 +78,7 @@ const integerShape = /^\s*[+-]?\d+\s*$/
 // One way to match each text: with two, a long run of digits would take time in its square (ReDoS).
 const numberShape = /^\s*[+-]?(\d+(?:\.\d*)?|\.\d+)(e[+-]?\d+)?\s*$/i
 
-function numberType(name: 'integer' | 'double precision'): WireType {
+export function numberType(name: 'integer' | 'double precision'): WireType {
   const integer = name === 'integer'
   const parse = (text: string): number => {
     if (!(integer ? integerShape : numberShape).test(text)) throw wrong(name, text)
@@ -90,6 +92,13 @@ function numberType(name: 'integer' | 'double precision'): WireType {
   return {
     ...base,
     name,
+    // Postgres writes 1, where SQLite writes 1.0.
+    ...(integer
+      ? {}
+      : {
+          text: (value: Fragment) =>
+            sql`case when abs(${value}) < 1e15 and ${value} = cast(${value} as integer) then cast(cast(${value} as integer) as text) else cast(${value} as text) end`,
+        }),
     // A numeric string is a literal that Postgres reads too, without loss; anything else is refused.
     encode: (json) => {
       if (typeof json !== 'number' && typeof json !== 'string') throw wrong(name, json)
@@ -106,9 +115,10 @@ const expanded = (number: number) =>
 const trueWords = new Set(['true', 't', 'yes', 'y', 'on', '1'])
 const falseWords = new Set(['false', 'f', 'no', 'n', 'off', '0'])
 
-const booleanType: WireType = {
+export const booleanType: WireType = {
   ...base,
   name: 'boolean',
+  text: (value) => sql`case ${value} when 1 then 'true' when 0 then 'false' end`,
   decode: (stored) => (stored === null ? null : stored !== 0),
   encode: (json) => {
     if (typeof json !== 'boolean' && typeof json !== 'string') throw wrong('boolean', json)
@@ -127,6 +137,11 @@ function timestampType(column: SQLiteColumn): WireType {
   return {
     ...base,
     name: timestampName,
+    text: (value) => {
+      const part = perUnit === 1 ? sql`((${value} % 1000) + 1000) % 1000` : sql`0`
+      const seconds = perUnit === 1 ? sql`(${value} - ${part}) / 1000` : value
+      return sql`strftime('%Y-%m-%dT%H:%M:%S', ${seconds}, 'unixepoch') || printf('.%03dZ', ${part})`
+    },
     decode: (stored) => {
       if (stored === null) return null
       const date = column.mapFromDriverValue(stored) as Date
@@ -144,6 +159,7 @@ function timestampType(column: SQLiteColumn): WireType {
 const bytesType: WireType = {
   ...base,
   name: 'bytea',
+  text: (value) => sql`'\\x' || lower(hex(${value}))`,
   blob: true,
   decode: (stored) => (stored === null ? null : `\\x${toHex(bytesOf(stored))}`),
   encode: (json) => {
@@ -162,6 +178,7 @@ function jsonType(blob: boolean): WireType {
     name: 'json',
     ordered: false,
     blob,
+    ...(blob ? { text: (value: Fragment) => sql`cast(${value} as text)` } : {}),
     // The host may have put anything there: what is no JSON equals nothing, rather than failing the statement.
     comparable: (column) => {
       const text = sql`CAST(${column} AS TEXT)`
@@ -186,6 +203,21 @@ function jsonType(blob: boolean): WireType {
     },
   }
 }
+
+/** Text that is no column: what `->>` finds, or a cast makes. */
+export const textPathType: WireType = {
+  ...base,
+  name: 'text',
+  textual: true,
+  encode: () => null,
+  parse: storable,
+}
+
+/** JSON that is no column: what `->` finds, or a cast makes. */
+export const jsonPathType: WireType = jsonType(false)
+
+/** What a cast to `date` makes. */
+export const dateType: WireType = { ...textPathType, name: 'date' }
 
 /** `undefined` if the text is no JSON. */
 function jsonOf(text: string): unknown {

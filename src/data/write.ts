@@ -1,24 +1,17 @@
 import type { QueryResult, Statement } from '../core/database.ts'
 import type { Scope } from '../core/scope.ts'
 import { changed, guardedSet, isTrue, policyOf } from './candidate.ts'
-import {
-  allows,
-  every,
-  fieldOf,
-  filterSql,
-  guard,
-  mustAllow,
-  prepare,
-  type View,
-} from './compile.ts'
+import { allows, every, fieldOf, guard, mustAllow, prepare, type View } from './compile.ts'
 import { dbFault } from './db-fault.ts'
 import type { Field } from './expose.ts'
+import { compileNode, fieldOutput } from './node.ts'
 import { orderOutputs, sorted } from './order.ts'
 import { type JsonObject, storedValue, updatedValue, writableField } from './payload.ts'
 import type { Preferences } from './prefer.ts'
 import type { Query } from './query.ts'
-import { notSingle, type Output, outputSql, outputsOf, type Row } from './rows.ts'
+import { notSingle, type Output, outputSql, type Row } from './rows.ts'
 import { type Fragment, sql } from './sql.ts'
+import { filterSql } from './where.ts'
 
 /** How a write answers. */
 export interface Answering {
@@ -30,7 +23,7 @@ export interface Answering {
 export interface WriteResult {
   /** The written rows, if they were asked for. */
   rows: Row[]
-  outputs: Output[]
+  outputs: readonly Output[]
   /** How many rows were written. */
   affected: number
 }
@@ -38,7 +31,7 @@ export interface WriteResult {
 /** What a write returns. */
 export interface Returned {
   /** The asked columns, or the key for `Location`. */
-  outputs: Output[]
+  outputs: readonly Output[]
   /** What the rows are to be sorted by; `RETURNING` has no order. */
   order: Query['order']
 }
@@ -46,11 +39,14 @@ export interface Returned {
 /** @returns `undefined` if the answer is no more than that it happened: that takes no right to read. */
 export function returnedBy(view: View, query: Query, prefer: Preferences): Returned | undefined {
   if (prefer.return === 'representation')
-    return { outputs: outputsOf(view, query.select), order: query.order }
+    return {
+      outputs: compileNode(view, { ...query, filters: [], order: [] }, { next: 1 }).outputs,
+      order: query.order,
+    }
   if (prefer.return !== 'headers-only') return undefined
   const key = view.resource.primaryKey.filter((field) => fieldOf(view, field.name))
   if (key.length === 0) return undefined
-  return { outputs: key.map((field) => ({ name: field.name, field })), order: [] }
+  return { outputs: key.map((field) => fieldOutput(view, field)), order: [] }
 }
 
 /** `RETURNING` with a guard of the new row; nothing where there is nothing to return or to check. */

@@ -4,6 +4,7 @@ import { vi } from 'vitest'
 import { coreFaults } from '../../src/core/fault.ts'
 import { conforms, type World } from '../kit/conformance.ts'
 import { makeBase, mount } from '../kit/world.ts'
+import { makeLibrary } from './library.ts'
 import { alice, bob, hostSql, makeStore } from './store.ts'
 
 const rest = '/rest/v1'
@@ -109,16 +110,19 @@ conforms('data', {
     PGRST105: owner('/notes?title=eq.x', { method: 'PUT', body: { id: 1 } }),
     PGRST106: owner('/notes', { headers: { 'accept-profile': 'private' } }),
     PGRST107: owner('/notes', { headers: { accept: 'image/png' } }),
+    PGRST108: owner('/notes?tags.name=eq.x'),
     PGRST114: owner('/notes?id=eq.1&limit=1', { method: 'PUT', body: { id: 1 } }),
     PGRST115: owner('/notes?id=eq.1', { method: 'PUT', body: { id: 2, title: 'x' } }),
     PGRST116: owner('/notes?id=eq.9', { headers: { accept: 'application/vnd.pgrst.object+json' } }),
+    PGRST118: owner('/notes?select=id,comments(id)&order=comments(id)'),
     PGRST122: owner('/notes', as('handling=strict, nonsense=1')),
     PGRST124: owner('/notes?id=gt.0', {
       method: 'DELETE',
       ...as('handling=strict, max-affected=0'),
     }),
     PGRST127: owner('/notes', as('tx=rollback')),
-    PGRST200: owner('/notes?select=comments(id)'),
+    PGRST200: owner('/notes?select=tags(name)'),
+    PGRST201: () => mount({ [rest]: makeLibrary(makeBase()) })(`${rest}/books?select=members(id)`),
     PGRST202: owner('/rpc/anything'),
     PGRST204: post('/notes', { nonsense: 1 }),
     PGRST205: owner('/nonsense'),
@@ -137,6 +141,9 @@ conforms('data', {
     '428C9': post('/kinds', { double: 1 }),
     '42501': owner('/closed'),
     '42703': owner('/notes?select=secret'),
+    '42704': owner('/notes?select=id::nonsense'),
+    '42803': owner('/notes?select=count()&order=id'),
+    '42846': owner('/notes?select=done::date'),
     '42883': owner('/notes?id=like.1*'),
     '42P10': post('/notes?on_conflict=body', { title: 'x' }, as('resolution=merge-duplicates')),
     '54000': owner(`/notes?title=like.${encodeURIComponent('a_'.repeat(40))}`),

@@ -23,7 +23,7 @@ describe('requests', () => {
     [`/${'n'.repeat(5000)}`, 404, 'PGRST205'],
     ['/rpc/anything', 404, 'PGRST202'],
     ['/notes?nothing=eq.1', 400, '42703'],
-    ['/notes?notes.id=eq.1', 400, 'PGRST200'],
+    ['/notes?notes.id=eq.1', 400, 'PGRST108'],
     ['/notes?id=xx.1', 400, 'PGRST100'],
     ['/notes?%00=eq.1', 400, 'PGRST100'],
     ['/notes?=eq.1', 400, 'PGRST100'],

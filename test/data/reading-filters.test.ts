@@ -222,16 +222,15 @@ describe('logic', () => {
     expect(body.details).toEqual(expect.any(String))
   })
 
-  it.each([
-    'id=fts.a',
-    'id=cs.{a}',
-    'id=match.^a',
-    'id=eq(any).{a}',
-    'json->k=eq.1',
-    'id=wfts(x).a',
-  ])('%s is not here, and says so', async (query) => {
-    expect(await call(`/kinds?${query}`)).toMatchObject({ status: 400, body: { code: 'PGRST127' } })
-  })
+  it.each(['id=fts.a', 'id=cs.{a}', 'id=match.^a', 'id=wfts(x).a'])(
+    '%s is not here, and says so',
+    async (query) => {
+      expect(await call(`/kinds?${query}`)).toMatchObject({
+        status: 400,
+        body: { code: 'PGRST127' },
+      })
+    },
+  )
 
   it('64 terms pass, 65 do not (case 49)', async () => {
     const terms = (count: number) =>

@@ -49,8 +49,8 @@ describe('order', () => {
       status: 400,
       body: { code: '42703' },
     })
-    expect((await call('/kinds?order=json->k')).body.code).toBe('PGRST127')
-    expect((await call('/kinds?order=notes(id)')).body.code).toBe('PGRST200')
+    expect((await call('/kinds?order=words->k')).body.code).toBe('42883')
+    expect((await call('/kinds?order=notes(id)')).body.code).toBe('PGRST108')
   })
 })
 

@@ -74,17 +74,19 @@ describe('shapes', () => {
     ['ownerId', '42703'],
     ['ID', '42703'],
     ['a:nothing', '42703'],
-    ['id::text', 'PGRST127'],
-    ['a:id::text', 'PGRST127'],
-    ['meta->tags', 'PGRST127'],
-    ['id.sum()', 'PGRST127'],
-    ['...comments(id)', 'PGRST127'],
-    ['comments(id)', 'PGRST200'],
-    ['x:comments!inner(id)', 'PGRST200'],
-    ['count()', 'PGRST200'],
+    ['id::nonsense', '42704'],
+    ['body::', 'PGRST100'],
+    ['title->a', '42883'],
+    ['meta->>tags->a', '42883'],
+    ['id.median()', 'PGRST100'],
+    ['title.sum()', '42883'],
+    ['...nothing(id)', 'PGRST200'],
+    ['nothing(id)', 'PGRST200'],
+    ['comments(id', 'PGRST100'],
+    ['comments!a!b!c(id)', 'PGRST100'],
   ])('select=%s is %s', async (select, code) => {
     const { status, body } = await read(`select=${q(select)}`)
-    expect([status, body.code]).toEqual([400, code])
+    expect([status, body.code]).toEqual([code === '42883' ? 404 : 400, code])
   })
 
   it('one object, or 406', async () => {

@@ -1,0 +1,83 @@
+import { every, type View } from './compile.ts'
+import type { Embed } from './embed.ts'
+import { dataFaults } from './faults.ts'
+import { operandOf } from './operand.ts'
+import { testSql } from './operators/index.ts'
+import { type Filter, notEmbedded, type Ordered, type Test } from './query.ts'
+import { isToOne } from './relations.ts'
+import { type Fragment, sql } from './sql.ts'
+
+type Embeds = ReadonlyMap<string, Embed>
+
+const none: Embeds = new Map()
+
+/** The filters of one table as a condition. A test for null of an embed asks whether it has rows. */
+export const filterSql = (
+  view: View,
+  filters: readonly Filter[],
+  embeds: Embeds = none,
+): Fragment => every(filters.map((filter) => oneFilter(view, filter, embeds)))
+
+function oneFilter(view: View, filter: Filter, embeds: Embeds): Fragment {
+  if (filter.kind === 'test') {
+    const embed = filter.steps.length === 0 ? embeds.get(filter.column) : undefined
+    if (embed && isNullTest(filter)) return filter.negated ? embed.exists : sql`not ${embed.exists}`
+    const test = testSql(operandOf(view, filter), filter)
+    return filter.negated ? sql`not (${test})` : test
+  }
+  const parts = filter.filters.map((part) => sql`(${oneFilter(view, part, embeds)})`)
+  const joined = sql.join(parts, filter.kind === 'or' ? ' or ' : ' and ')
+  return filter.negated ? sql`not (${joined})` : joined
+}
+
+const isNullTest = ({ operator, value }: Test): boolean =>
+  operator === 'is' && typeof value === 'string' && value.toLowerCase() === 'null'
+
+/** One term of `ORDER BY`: what it sorts by, and how. */
+export interface OrderTerm {
+  readonly value: Fragment
+  readonly how: Fragment
+  readonly descending: boolean
+}
+
+/**
+ * `order`, held against the table. Nulls are placed as Postgres places them; only where there can be any, so that an
+ * index serves.
+ *
+ * @throws {Fault} 42703; PGRST108 and PGRST118 for a column of what is not embedded, or of many rows.
+ */
+export const orderTerms = (
+  view: View,
+  order: readonly Ordered[],
+  embeds: Embeds = none,
+): OrderTerm[] =>
+  order.flatMap((term) => {
+    const { descending, nulls, relation } = term
+    const operand = relation === undefined ? operandOf(view, term) : undefined
+    const keys = operand
+      ? (operand.sortKeys ?? [operand.value])
+      : relatedKeys(view, relation as string, term, embeds)
+    const direction = descending ? ' desc' : ' asc'
+    const how = sql.raw(operand?.field?.column.notNull ? direction : `${direction} nulls ${nulls}`)
+    return keys.map((value) => ({ value, how, descending }))
+  })
+
+function relatedKeys(view: View, relation: string, term: Ordered, embeds: Embeds): Fragment[] {
+  const embed = embeds.get(relation)
+  if (!embed) throw notEmbedded(relation)
+  if (!isToOne(embed.relation))
+    throw dataFaults.PGRST118({
+      message: `A related order on '${embed.name}' is not possible`,
+      details: `'${view.resource.name}' and '${embed.name}' do not form a many-to-one or one-to-one relationship`,
+    })
+  const { value, sortKeys = [value] } = operandOf(embed.view, term)
+  return sortKeys.map(embed.scalar)
+}
+
+export const orderBy = (terms: readonly OrderTerm[]): Fragment =>
+  terms.length === 0
+    ? sql.empty
+    : sql` order by ${sql.join(
+        terms.map(({ value, how }) => sql`${value}${how}`),
+        ', ',
+      )}`

@@ -102,7 +102,7 @@ function allowOrigin<Env>(base: Base<Env>, request: Request, headers: Headers): 
   }
   headers.set(
     'access-control-expose-headers',
-    `content-range, content-location, location, preference-applied, retry-after, x-supabase-api-version, ${bookmarkHeader}`,
+    `content-range, content-location, etag, location, next-cursor, preference-applied, retry-after, x-leanto-why, x-supabase-api-version, ${bookmarkHeader}`,
   )
   return true
 }

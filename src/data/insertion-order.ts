@@ -1,4 +1,5 @@
-import type { View } from './compile.ts'
+import { getTableName } from 'drizzle-orm'
+import { columnSql, type View } from './compile.ts'
 import type { Resource } from './expose.ts'
 import { type Fragment, sameSql, sql } from './sql.ts'
 import { affinityOf } from './stored.ts'
@@ -14,12 +15,15 @@ const rowidless = new WeakSet<Resource>()
 
 export const withoutRowid = (resource: Resource) => rowidless.add(resource)
 
-export const isRowidFault = (error: unknown): boolean =>
-  error instanceof Error && /no such column: \S*rowid/i.test(error.message)
+/** @param resource If it must be of this table. */
+export const isRowidFault = (error: unknown, resource?: Resource): boolean => {
+  const name = error instanceof Error && error.message.match(/no such column: (\S*)\browid/i)?.[1]
+  return typeof name === 'string' && (!resource || name === `${getTableName(resource.table)}.`)
+}
 
 /** The terms of `ORDER BY`, ended by one that leaves no two rows equal. */
 export function insertionOrder(view: View, terms: readonly OrderTerm[]): readonly OrderTerm[] {
-  const rowid = rowidOf(view.resource)
+  const rowid = rowidOf(view)
   if (!rowid || terms.some(({ value }) => sameSql(value, rowid) || isUnique(view, value)))
     return terms
   // In the direction of the last term: an index is read backwards with its rowids.
@@ -27,15 +31,17 @@ export function insertionOrder(view: View, terms: readonly OrderTerm[]): readonl
   return [...terms, { value: rowid, how: sql.raw(descending ? ' desc' : ''), descending }]
 }
 
-export function rowidOf(resource: Resource): Fragment | undefined {
-  const [key, ...more] = resource.primaryKey
-  if (key && more.length === 0 && affinityOf(key.column) === 'integer') return sql`${key.column}`
-  if (rowidless.has(resource) || resource.fields.has('rowid')) return undefined
-  return sql`${resource.table}.rowid`
+export function rowidOf(view: View): Fragment | undefined {
+  const { primaryKey, table, fields } = view.resource
+  const [key, ...more] = primaryKey
+  if (key && more.length === 0 && affinityOf(key.column) === 'integer') return columnSql(view, key)
+  // An embed stands under another name, where it has no rowid: it is found by an index, in whose order it stays.
+  if (view.name || rowidless.has(view.resource) || fields.has('rowid')) return undefined
+  return sql`${table}.rowid`
 }
 
-const isUnique = ({ resource }: View, value: Fragment): boolean =>
-  [...resource.uniques.keys()].some((columns) => {
-    const field = resource.fields.get(columns)
-    return field?.column.notNull === true && sameSql(value, sql`${field.column}`)
+const isUnique = (view: View, value: Fragment): boolean =>
+  [...view.resource.uniques.keys()].some((columns) => {
+    const field = view.resource.fields.get(columns)
+    return field?.column.notNull === true && sameSql(value, columnSql(view, field))
   })

@@ -4,6 +4,7 @@ import { columnSql, every, type View, visibleFields } from './compile.ts'
 import { type Embed, embedOf, embedSql, type Naming } from './embed.ts'
 import type { Field } from './expose.ts'
 import { dataFaults } from './faults.ts'
+import { insertionOrder } from './insertion-order.ts'
 import { type Operand, operandOf } from './operand.ts'
 import type { JsonStep, Node, Selected, SelectedEmbed } from './query.ts'
 import { isToOne } from './relations.ts'
@@ -19,7 +20,9 @@ export interface NodePlan {
   readonly from: Fragment
   /** The filters, and that inner embeds have rows. */
   readonly where: Fragment
+  /** `ORDER BY`, by which no two rows are equal. */
   readonly order: Fragment
+  /** What of it was asked for. */
   readonly terms: readonly OrderTerm[]
   /** `GROUP BY`, where there is an aggregate. */
   readonly grouped: Fragment | undefined
@@ -47,7 +50,7 @@ export function compileNode(view: View, node: Node, naming: Naming): NodePlan {
     embeds,
     from: sql`${view.resource.table}`,
     where: every([filterSql(view, node.filters, embeds), ...inner.map((embed) => embed.exists)]),
-    order: orderBy(terms),
+    order: orderBy(isGrouped ? terms : insertionOrder(view, terms)),
     terms,
     grouped: isGrouped ? groupBy(outputs) : undefined,
     limit: node.limit,

@@ -1,33 +1,27 @@
-import type { View } from './compile.ts'
-import type { Ordered, Query } from './query.ts'
 import type { Output, Row } from './rows.ts'
 import { bytesOf, utf8 } from './stored.ts'
-import { orderTerms } from './where.ts'
+import type { OrderTerm } from './where.ts'
 import { textPathType } from './wire.ts'
 
 const nameOf = (index: number) => `leanto:order:${index}`
 
 /** The columns that `sorted` needs to see, whether the client asked for them or not. */
-export const orderOutputs = (view: View, order: Query['order']): Output[] =>
-  order.flatMap((term, i) =>
-    // The last key of a term: JSON has two, of which only whole numbers and texts are compared here.
-    orderTerms(view, [term])
-      .slice(-1)
-      .map(({ value }) => ({ kind: 'value', name: nameOf(i), value, type: textPathType }) as const),
-  )
+export const orderOutputs = (terms: readonly OrderTerm[]): Output[] =>
+  terms.map(({ value }, i) => ({ kind: 'value', name: nameOf(i), value, type: textPathType }))
 
 /** What a write returned, in the order that the client asked for: `RETURNING` knows none. */
-export const sorted = (rows: Row[], order: Query['order']): Row[] =>
-  order.length === 0 ? rows : rows.sort((a, b) => compareBy(a, b, order))
-function compareBy(a: Row, b: Row, order: Query['order']): number {
-  for (const [i, term] of order.entries()) {
+export const sorted = (rows: Row[], terms: readonly OrderTerm[]): Row[] =>
+  terms.length === 0 ? rows : rows.sort((a, b) => compareBy(a, b, terms))
+
+function compareBy(a: Row, b: Row, terms: readonly OrderTerm[]): number {
+  for (const [i, term] of terms.entries()) {
     const difference = compare(a[nameOf(i)], b[nameOf(i)], term)
     if (difference !== 0) return difference
   }
   return 0
 }
 
-function compare(a: unknown, b: unknown, { descending, nulls }: Ordered): number {
+function compare(a: unknown, b: unknown, { descending, nulls }: OrderTerm): number {
   if (a === null || b === null) {
     if (a === b) return 0
     return (a === null) === (nulls === 'first') ? -1 : 1

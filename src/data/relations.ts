@@ -12,6 +12,8 @@ export interface Relation {
   readonly target: Resource
   /** The constraint's names, the one of messages first. None for many-to-many. */
   readonly constraints: readonly string[]
+  /** Whether the foreign key is in the origin. */
+  readonly refers: boolean
   /** Own columns with the target's, or with the join table's. */
   readonly columns: Pairs
   readonly junction?: {
@@ -42,6 +44,7 @@ export function relationsOf(
       origin: from,
       target: to,
       constraints,
+      refers: true,
       columns: pairs,
     })
     add({
@@ -49,6 +52,7 @@ export function relationsOf(
       origin: to,
       target: from,
       constraints,
+      refers: false,
       columns: pairs.map(([own, other]) => [other, own]),
     })
   }
@@ -74,6 +78,7 @@ const through = (
   origin: at(left.referencedTable),
   target: at(right.referencedTable),
   constraints: [],
+  refers: false,
   columns: left.referencedColumns.map((own, i) => [own, left.columns[i] as string]),
   junction: {
     resource: at(left.table),

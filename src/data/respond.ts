@@ -1,7 +1,11 @@
+import type { Accepted } from './accept.ts'
 import type { View } from './compile.ts'
-import type { Accepted, Preferences } from './prefer.ts'
+import { entityTag, matchesTag } from './etag.ts'
+import { geoJson } from './geojson.ts'
+import type { Preferences } from './prefer.ts'
 import type { ReadResult } from './read.ts'
-import { bodyOf, contentTypeOf, type Output, type Row, wireValue } from './rows.ts'
+import { bodyOf, contentTypeOf, decoded, type Output, type Row, wireValue } from './rows.ts'
+import { etagOf } from './version.ts'
 import type { WriteResult } from './write.ts'
 
 interface ReadAnswer {
@@ -11,24 +15,42 @@ interface ReadAnswer {
   accepted: Accepted
 }
 
-/** The answer to a read: `Content-Range` says which rows of how many; 206 if they are known not to be all. */
-export function readAnswer(
+/**
+ * The answer to a read: `Content-Range` says which rows of how many; 206 if they are known not to be all. Its tag is a
+ * digest; whoever names it in `If-None-Match` gets 304 and no body.
+ *
+ * @throws {Fault} PGRST107 for GeoJSON of a table that declares no point.
+ */
+export async function readAnswer(
   request: Request,
   view: View,
   { result, offset, prefer, accepted }: ReadAnswer,
-): Response {
-  const { rows, outputs, total, count } = result
+): Promise<Response> {
+  const { rows, outputs, total, count, next } = result
   const range = count === 0 ? '*' : `${offset}-${offset + count - 1}`
-  const head = request.method === 'HEAD' && accepted.format !== 'object'
-  return new Response(head ? null : bodyOf(rows, outputs, accepted), {
-    status: total !== null && count < total ? 206 : 200,
-    headers: {
-      'content-type': contentTypeOf(accepted),
-      'content-range': `${range}/${total ?? '*'}`,
-      'content-location': `/${view.resource.name}${new URL(request.url).search}`,
-      ...common(request.headers.has('accept-profile'), prefer, ['count', 'handling']),
-    },
-  })
+  const headers: Record<string, string> = {
+    'content-type': contentTypeOf(accepted),
+    'content-range': `${range}/${total ?? '*'}`,
+    'content-location': `/${view.resource.name}${new URL(request.url).search}`,
+    ...common(request.headers.has('accept-profile'), prefer, ['count', 'handling', 'tx']),
+    ...(next === undefined ? {} : { 'next-cursor': next }),
+  }
+  const status = total !== null && count < total ? 206 : 200
+  // HEAD may have counted rows without reading them.
+  if (rows.length !== count) return new Response(null, { status, headers })
+  const body =
+    accepted.format === 'geojson'
+      ? geoJson(request, view, decoded(rows, outputs))
+      : bodyOf(rows, outputs, accepted)
+  const digest = await entityTag(
+    body,
+    headers['content-type'] as string,
+    headers['content-range'] as string,
+  )
+  headers.etag = etagOf(result.version, digest) as string
+  if (matchesTag(request.headers.get('if-none-match'), headers.etag))
+    return new Response(null, { status: 304, headers })
+  return new Response(request.method === 'HEAD' ? null : body, { status, headers })
 }
 
 interface WriteAnswer {
@@ -41,12 +63,17 @@ interface WriteAnswer {
   accepted: Accepted
 }
 
-/** The answer to a write. */
+/**
+ * The answer to a write.
+ *
+ * @throws {Fault} PGRST107 for GeoJSON of a table that declares no point.
+ */
 export function writeAnswer(
+  request: Request,
   view: View,
   { result, status, range, prefer, accepted }: WriteAnswer,
 ): Response {
-  const { rows, outputs, affected } = result
+  const { rows, outputs, affected, etag } = result
   const headers: Record<string, string> = {
     ...common(false, prefer, [
       'return',
@@ -55,7 +82,9 @@ export function writeAnswer(
       'count',
       'handling',
       'max-affected',
+      'tx',
     ]),
+    ...(etag === undefined ? {} : { etag }),
   }
   if (range !== undefined) headers['content-range'] = `${range}/${prefer.count ? affected : '*'}`
   const [row] = rows
@@ -64,7 +93,11 @@ export function writeAnswer(
   if (prefer.return !== 'representation')
     return new Response(null, { status: status.empty, headers })
   headers['content-type'] = contentTypeOf(accepted)
-  return new Response(bodyOf(rows, outputs, accepted), { status: status.full, headers })
+  const body =
+    accepted.format === 'geojson'
+      ? geoJson(request, view, decoded(rows, outputs))
+      : bodyOf(rows, outputs, accepted)
+  return new Response(body, { status: status.full, headers })
 }
 
 /** `id=eq.5`: a filter that finds the row again. */

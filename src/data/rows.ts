@@ -1,7 +1,7 @@
+import type { Accepted } from './accept.ts'
 import type { Field } from './expose.ts'
 import { dataFaults } from './faults.ts'
 import type { Operand } from './operand.ts'
-import type { Accepted } from './prefer.ts'
 import type { Aggregate } from './query.ts'
 import { type Fragment, sql } from './sql.ts'
 import { fromHex } from './stored.ts'
@@ -59,9 +59,12 @@ export const packed = (outputs: readonly Output[]): Fragment =>
   list(
     outputs.map((output) => {
       if (output.kind === 'embed') return sql`json(${output.value})`
-      return output.type.blob ? sql`hex(${output.value})` : output.value
+      return output.type.blob ? hexOf(output.value) : output.value
     }),
   )
+
+/** Of null, `hex` would make an empty blob. */
+export const hexOf = (value: Fragment): Fragment => sql`iif(${value} is null, null, hex(${value}))`
 
 function list(values: readonly Fragment[]): Fragment {
   if (values.length <= maxArguments) return sql`json_array(${sql.join(values, ', ')})`
@@ -104,6 +107,8 @@ const contentTypes = {
   array: 'application/json',
   object: 'application/vnd.pgrst.object+json',
   csv: 'text/csv',
+  geojson: 'application/geo+json',
+  plan: 'application/json',
 }
 
 /**
@@ -117,13 +122,17 @@ export function bodyOf(
   accepted: Accepted,
 ): string {
   if (accepted.format === 'object' && rows.length !== 1) throw notSingle(rows.length)
-  // What a write returned holds more than was asked: what it was sorted by.
-  const exact = Object.keys(rows[0] ?? {}).length === outputs.length
-  const decode = exact && isPlain(outputs) ? undefined : decoder(outputs)
-  const json = decode ? rows.map(decode) : rows
+  const json = decoded(rows, outputs)
   if (accepted.format === 'csv') return csv(json, namesOf(outputs))
   const shown = accepted.stripNulls ? json.map((row) => stripped(row) as Row) : json
   return JSON.stringify(accepted.format === 'object' ? shown[0] : shown)
+}
+
+/** D1's rows as those of the answer. */
+export function decoded(rows: readonly Row[], outputs: readonly Output[]): readonly Row[] {
+  // What a write returned holds more than was asked: what it was sorted by.
+  const exact = Object.keys(rows[0] ?? {}).length === outputs.length
+  return exact && isPlain(outputs) ? rows : rows.map(decoder(outputs))
 }
 
 export const notSingle = (count: number | string) =>

@@ -22,7 +22,8 @@ function oneFilter(view: View, filter: Filter, embeds: Embeds): Fragment {
   if (filter.kind === 'test') {
     const embed = filter.steps.length === 0 ? embeds.get(filter.column) : undefined
     if (embed && isNullTest(filter)) return filter.negated ? embed.exists : sql`not ${embed.exists}`
-    const test = testSql(operandOf(view, filter), filter)
+    const operand = operandOf(view, filter)
+    const test = view.earlier?.test(operand, filter) ?? testSql(operand, filter)
     return filter.negated ? sql`not (${test})` : test
   }
   const parts = filter.filters.map((part) => sql`(${oneFilter(view, part, embeds)})`)
@@ -38,6 +39,8 @@ export interface OrderTerm {
   readonly value: Fragment
   readonly how: Fragment
   readonly descending: boolean
+  /** Where null is placed. */
+  readonly nulls?: 'first' | 'last'
 }
 
 /**
@@ -59,7 +62,7 @@ export const orderTerms = (
       : relatedKeys(view, relation as string, term, embeds)
     const direction = descending ? ' desc' : ' asc'
     const how = sql.raw(operand?.field?.column.notNull ? direction : `${direction} nulls ${nulls}`)
-    return keys.map((value) => ({ value, how, descending }))
+    return keys.map((value) => ({ value, how, descending, nulls }))
   })
 
 function relatedKeys(view: View, relation: string, term: Ordered, embeds: Embeds): Fragment[] {

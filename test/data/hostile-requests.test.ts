@@ -91,7 +91,9 @@ describe('requests', () => {
       for (const method of ['GET', 'DELETE', 'POST']) {
         const body = method === 'POST' ? {} : undefined
         const { status } = await call(path, { method, body, token: alice })
-        expect([path, method, status]).toEqual([path, method, 404])
+        // The root describes itself, and is no table; where `..` leads is the root.
+        const described = method === 'GET' && ['/', '', '/./notes/..'].includes(path)
+        expect([path, method, status]).toEqual([path, method, described ? 200 : 404])
       }
     for (const prefix of ['/REST/V1', '/rest/V1', '//rest/v1', '/rest//v1'])
       expect((await ask(`${prefix}/notes`, { token: alice })).status).toBe(404)

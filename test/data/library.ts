@@ -190,7 +190,7 @@ export const makeLibrary = <Env>(base: Base<Env>) =>
   })
 
 export const library = makeLibrary(makeBase())
-const ask = mount({ '/rest/v1': library })
+export const ask = mount({ '/rest/v1': library })
 export const fresh = async () => {
   await freshDatabase([library], librarySql)
   await env.DB.batch(books1.map((statement) => env.DB.prepare(statement)))

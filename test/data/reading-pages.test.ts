@@ -186,7 +186,12 @@ describe('pages', () => {
       const head = await call(`/tags?order=name&${query}`, { headers, method: 'HEAD' })
       expect(head.text).toBe('')
       expect(head.status).toBe(got.status)
-      const differing = ['content-length', 'x-d1-bookmark']
+      // A HEAD that counts reads no rows, of which to make a tag.
+      const differing = [
+        'content-length',
+        'x-d1-bookmark',
+        ...(headers === counted || 'range' in headers ? ['etag'] : []),
+      ]
       const plain = (h: Headers) => [...h].filter(([name]) => !differing.includes(name))
       expect(plain(head.headers)).toEqual(plain(got.headers))
     }

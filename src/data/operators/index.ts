@@ -4,7 +4,9 @@ import { glob, like } from '../pattern.ts'
 import type { Test } from '../query.ts'
 import { type Fragment, sql } from '../sql.ts'
 import { inJson } from '../stored.ts'
-import type { WireType } from '../wire.ts'
+import { containmentSql } from './containment.ts'
+import { noOperator } from './no-operator.ts'
+import { regexSql } from './regex.ts'
 
 const comparisons = new Map([
   ['eq', '='],
@@ -16,34 +18,83 @@ const comparisons = new Map([
   ['isdistinct', 'is not'],
 ])
 const equality = new Set(['eq', 'neq', 'isdistinct'])
+const patterns = new Set(['like', 'ilike', 'match', 'imatch'])
 
 /**
  * A test as a condition, not yet negated.
  *
  * @throws {Fault} 22P02 or a sister for a value of the wrong form, 42883 for an operator that the type has not.
  */
-export function testSql(operand: Operand, { operator, value }: Test): Fragment {
-  const { type } = operand
+export function testSql(operand: Operand, test: Test): Fragment {
+  const { operator, value, quantifier } = test
+  if (quantifier) return quantifiedSql(operand, test, value as readonly string[])
   if (typeof value !== 'string') return inSql(operand, value)
   if (operator === 'is') return isSql(operand, value)
-  if (operator === 'like' || operator === 'ilike') {
-    if (!type.textual) throw noOperator(type, operator === 'like' ? '~~' : '~~*')
-    return operator === 'like' ? glob(operand.value, value) : like(operand.value, value)
-  }
+  if (patterns.has(operator)) return patternSql(operand, operator, value)
+  if (operator === 'cs' || operator === 'cd' || operator === 'ov')
+    return containmentSql(operand, operator, value)
   const sign = comparisons.get(operator)
-  if (!sign)
-    throw dataFaults.PGRST127({ details: `the operator ${operator} is not supported here` })
-  if (!type.ordered && !equality.has(operator)) throw noOperator(type, sign)
-  return sql`${comparable(operand)} ${sql.raw(sign)} ${type.parse(value)}`
+  // Ranges there are none, and text is searched where the table declares it.
+  if (!sign) throw noOperator(operand.type, operator)
+  return compareSql(operand, operator, sql`${operand.type.parse(value)}`)
+}
+
+function compareSql(operand: Operand, operator: string, value: Fragment): Fragment {
+  if (!operand.type.ordered && !equality.has(operator)) throw noOperator(operand.type, operator)
+  return sql`${comparable(operand)} ${sql.raw(comparisons.get(operator) as string)} ${value}`
 }
 
 const comparable = ({ type, value }: Operand): Fragment => type.comparable?.(value) ?? value
 
-/** The values travel as one JSON parameter: D1 binds at most 100. SQLite uses the column's index all the same. */
+function patternSql({ type, value }: Operand, operator: string, text: string): Fragment {
+  if (!type.textual) throw noOperator(type, operator)
+  if (operator === 'like') return glob(value, text)
+  if (operator === 'ilike') return like(value, text)
+  return regexSql(value, text, operator === 'imatch')
+}
+
+// Each pattern is a term of its own; SQLite's expressions end at a depth of 100.
+const maxPatterns = 50
+
+/** `eq(any).{1,2}`: comparisons take any number of values as one parameter, patterns are written out. */
+function quantifiedSql(
+  operand: Operand,
+  { operator, quantifier }: Test,
+  values: readonly string[],
+): Fragment {
+  const any = quantifier === 'any'
+  if (values.length === 0) return sql.raw(any ? '0' : '1')
+  if (patterns.has(operator)) {
+    if (values.length > maxPatterns)
+      throw dataFaults['54000']({
+        message: `too many patterns: ${maxPatterns} fit into one filter`,
+      })
+    const parts = values.map((value) => sql`(${patternSql(operand, operator, value)})`)
+    return sql.join(parts, any ? ' or ' : ' and ')
+  }
+  if (any && operator === 'eq') return inSql(operand, values)
+  const { list, value } = listOf(operand, values)
+  const test = compareSql(operand, operator, value)
+  const found = any
+    ? sql`exists (select 1 from json_each(${list}) as "leanto:value" where ${test})`
+    : sql`not exists (select 1 from json_each(${list}) as "leanto:value" where not (${test}))`
+  return sql`case when ${operand.value} is null then null else ${found} end`
+}
+
+/** Values as one JSON parameter, and how one of them is taken out of it: D1 binds at most 100. */
+function listOf({ type }: Operand, values: readonly string[]) {
+  const stored = values.map((value) => type.parse(value))
+  const blob = stored[0] instanceof ArrayBuffer
+  return {
+    list: JSON.stringify(stored.map(inJson)),
+    value: sql.raw(blob ? 'unhex("leanto:value".value)' : '"leanto:value".value'),
+  }
+}
+
+/** SQLite uses the column's index all the same. */
 function inSql(operand: Operand, values: readonly string[]): Fragment {
-  const stored = values.map((value) => operand.type.parse(value))
-  const value = sql.raw(stored[0] instanceof ArrayBuffer ? 'unhex(value)' : 'value')
-  return sql`${comparable(operand)} in (select ${value} from json_each(${JSON.stringify(stored.map(inJson))}))`
+  const { list, value } = listOf(operand, values)
+  return sql`${comparable(operand)} in (select ${value} from json_each(${list}) as "leanto:value")`
 }
 
 const isWords = new Map([
@@ -68,9 +119,3 @@ function isSql({ value: operand, type }: Operand, value: string): Fragment {
     })
   return sql`${operand} ${sql.raw(test)}`
 }
-
-const noOperator = (type: WireType, sign: string) =>
-  dataFaults['42883']({
-    message: `operator does not exist: ${type.name} ${sign} unknown`,
-    hint: 'No operator matches the given name and argument types.',
-  })

@@ -4,14 +4,14 @@ import { coreFaults } from './fault.ts'
 const defaultBodyLimit = 1024 * 1024
 
 /**
- * Reads a request's body as text, counting the bytes that really arrive: `Content-Length` is a claim.
+ * Reads a request's body, counting the bytes that really arrive: `Content-Length` is a claim.
  *
  * @param limit In bytes.
- * @throws {Fault} `too_large` (413) past the limit, `bad_json` (400) if it is not UTF-8.
+ * @throws {Fault} `too_large` (413) past the limit.
  */
-export async function readText(request: Request, limit = defaultBodyLimit): Promise<string> {
+export async function readBytes(request: Request, limit = defaultBodyLimit): Promise<Uint8Array> {
   if (Number(request.headers.get('content-length')) > limit) throw coreFaults.too_large()
-  if (!request.body) return ''
+  if (!request.body) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let size = 0
   const reader = request.body.getReader()
@@ -31,6 +31,19 @@ export async function readText(request: Request, limit = defaultBodyLimit): Prom
     bytes.set(chunk, at)
     at += chunk.byteLength
   }
+  return bytes
+}
+
+/**
+ * Reads a request's body as text.
+ *
+ * @throws {Fault} `bad_json` (400) if it is not UTF-8, and what `readBytes` throws.
+ */
+export const readText = async (request: Request, limit = defaultBodyLimit): Promise<string> =>
+  textOf(await readBytes(request, limit))
+
+/** @throws {Fault} `bad_json` (400) if it is not UTF-8. */
+export function textOf(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)
   } catch (cause) {

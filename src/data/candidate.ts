@@ -62,19 +62,25 @@ function generatedSql({ column }: Field): Fragment {
 }
 
 /**
- * The assignments of an update, the first of which carries the guard: SQLite evaluates it for each row that it is about
- * to change, and what it raises undoes the whole statement.
+ * The assignments of an update, the first of which carries the checks: SQLite evaluates them for each row that it is
+ * about to change, and what they raise undoes the whole statement.
+ *
+ * @param checks Made by `guard`.
  */
 export function guardedSet(
   assignments: readonly (readonly [field: Field, value: Fragment])[],
-  condition: Fragment,
+  checks: readonly Fragment[],
 ): Fragment {
   const set = assignments.map(([field, value], i) => {
     const guarded =
-      i === 0 && !isTrue(condition)
-        ? sql`case when ${guard(condition, '42501')} then ${value} end`
+      i === 0 && checks.length > 0
+        ? sql`case when ${sql.join(checks, ' and ')} then ${value} end`
         : value
     return sql`${sql.identifier(field.name)} = ${guarded}`
   })
   return sql.join(set, ', ')
 }
+
+/** A policy as a check; none where it lets everything through. */
+export const checksOf = (policy: Fragment, asked: Fragment): Fragment[] =>
+  isTrue(policy) ? [] : [guard(asked, '42501')]

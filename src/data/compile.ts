@@ -1,5 +1,7 @@
+import type { SQL } from 'drizzle-orm'
 import type { Queryable, Statement } from '../core/database.ts'
 import type { Principal } from '../core/ports.ts'
+import type { Earlier } from './earlier.ts'
 import type { Field, Policy, Resource } from './expose.ts'
 import { dataFaults } from './faults.ts'
 import { type Fragment, render, sameSql, sql } from './sql.ts'
@@ -9,12 +11,16 @@ export interface View {
   readonly resource: Resource
   readonly who: Principal
   /** What the table is called in the statement, where that is not its own name: an embed's. */
-  readonly name?: Fragment
+  readonly name?: string
+  /** What earlier operations of the batch give. */
+  readonly earlier?: Earlier
 }
 
 /** A column in a statement. */
-export const columnSql = ({ name }: View, { column }: Field): Fragment =>
-  name ? sql`${name}.${sql.identifier(column.name)}` : sql`${column}`
+export function columnSql({ name, who }: View, { column, computed }: Field): Fragment {
+  if (name !== undefined) return sql`${sql.identifier(name)}.${sql.identifier(column.name)}`
+  return computed ? computed(who) : sql`${column}`
+}
 
 /** What the caller may name. A hidden column is, for everyone but `service`, a column that does not exist. */
 export function fieldOf({ resource, who }: View, name: string): Field | undefined {
@@ -38,11 +44,32 @@ const yes = sql.raw('1')
 const no = sql.raw('0')
 
 /** A policy's condition for this caller. `service` passes all. */
-export function allows(policy: Policy | undefined, who: Principal): Fragment {
-  if (who.role === 'service') return yes
-  const condition = policy?.(who)
+export const allows = (policy: Policy | undefined, who: Principal): Fragment =>
+  who.role === 'service' ? yes : conditionSql(policy?.(who))
+
+/** A condition that the host gave; none is never true. */
+export function conditionSql(condition: SQL | boolean | undefined): Fragment {
   if (condition === true) return yes
   return condition === undefined || condition === false ? no : sql`${condition}`
+}
+
+/**
+ * The rows of a table as a subquery under the view's name, computed columns as well. A condition knows the table by its
+ * own name, so it is asked inside; SQLite's planner takes such a subquery apart again and finds the rows by an index.
+ *
+ * @param tail What follows the condition, such as a limit.
+ */
+export function rowsSql(
+  { resource: { table, computed }, who, name }: View,
+  where: Fragment,
+  tail: Fragment = sql.empty,
+): Fragment {
+  const as = sql.identifier(name as string)
+  if (where === yes && computed.size === 0 && tail === sql.empty) return sql`${table} as ${as}`
+  const columns = [sql.raw('*')]
+  for (const { name: column, computed: value } of computed.values())
+    if (value) columns.push(sql`${value(who)} as ${sql.identifier(column)}`)
+  return sql`(select ${sql.join(columns, ', ')} from ${table} where ${where}${tail}) as ${as}`
 }
 
 /** @throws {Fault} 42501 if the operation has no policy: it is not there for anyone but `service`. */

@@ -1,8 +1,12 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { getTableColumns, type InferSelectModel, type SQL } from 'drizzle-orm'
+import { type GetColumnData, getTableColumns, type SQL } from 'drizzle-orm'
 import { getTableConfig, type SQLiteColumn, type SQLiteTable } from 'drizzle-orm/sqlite-core'
 import type { Principal } from '../core/ports.ts'
+import { type Computed, computedFields } from './computed.ts'
+import type { ComputedRelation } from './computed-relations.ts'
+import { checkLive, keptOf, type LiveOption } from './live.ts'
 import type { Relation } from './relations.ts'
+import type { Fragment } from './sql.ts'
 import { type WireType, wireType } from './wire.ts'
 import { checkWriting } from './writing-rules.ts'
 
@@ -12,10 +16,9 @@ import { checkWriting } from './writing-rules.ts'
  */
 export type Policy = (who: Principal) => SQL | boolean | undefined
 
-type Keys<Table extends SQLiteTable> = keyof InferSelectModel<Table> & string
-type DataOf<Table extends SQLiteTable, Key> = Key extends keyof InferSelectModel<Table>
-  ? InferSelectModel<Table>[Key]
-  : unknown
+type Keys<Table extends SQLiteTable> = keyof Table['_']['columns'] & string
+type DataOf<Table extends SQLiteTable, Key> =
+  Key extends Keys<Table> ? GetColumnData<Table['_']['columns'][Key]> : unknown
 
 /** `'table.column'`: an exposed table by its name in the URL, and a column of it by its key in drizzle. */
 export type Referenced = `${string}.${string}`
@@ -50,6 +53,8 @@ export interface Policies<
   Refs extends Record<string, Reference> = Record<string, Reference>,
   ServerSet extends string = string,
   Version extends string = string,
+  Columns extends Record<string, Computed> = Record<string, Computed>,
+  Relations extends Record<string, ComputedRelation> = Record<string, ComputedRelation>,
 > {
   /** The rows that may be read. As in Postgres, it also bounds which rows update and delete can reach, and what a write may return. */
   select?: Policy
@@ -74,6 +79,18 @@ export interface Policies<
   /** The most rows that one read answers. @default 1000 */
   maxRows?: number
   /**
+   * Whether its changes are logged, for `changes` to read: by whomever, one row written more for each row that is
+   * inserted, updated or deleted. Takes triggers, which `npx leanto migrations` writes, and a primary key. To tell who
+   * could see a row that is gone, the log must have kept what the select policy asks of: `{ keep: ['ownerId'] }`.
+   * @default false
+   */
+  live?: LiveOption<Keys<Table>>
+  /**
+   * What is the geometry when `application/geo+json` is asked for: a JSON column (key as in drizzle) that holds one, or
+   * `[longitude, latitude]`; or two columns of numbers, in that order.
+   */
+  point?: Keys<Table> | readonly [longitude: Keys<Table>, latitude: Keys<Table>]
+  /**
    * Values that the server sets at every insert and update, from who asks: `{ updatedBy: (who) => who.id }`. Keys as in
    * drizzle. Clients may not write these columns; `service` may, and what it leaves out is set for it as for anyone.
    */
@@ -88,6 +105,10 @@ export interface Policies<
    * names in SQL. What the schema makes of it is what is written. One for both, or one for each.
    */
   schema?: RowSchema | { readonly insert: RowSchema; readonly update: RowSchema }
+  /** Columns that are worked out at each read, by their names for clients: `{ full_name: computed(text(), sql`…`) }`. */
+  computed?: Columns
+  /** Ways to other tables that no foreign key says, by their names for clients: `{ recent: relation({ comments }, …) }`. */
+  relations?: Relations
 }
 
 export type RowSchema = StandardSchemaV1<unknown, object>
@@ -104,6 +125,10 @@ export interface Exposed<
   Defaults extends string = any,
   // biome-ignore lint/suspicious/noExplicitAny: as above.
   Refs extends Record<string, Reference> = any,
+  // biome-ignore lint/suspicious/noExplicitAny: as above.
+  Columns extends Record<string, Computed> = any,
+  // biome-ignore lint/suspicious/noExplicitAny: as above.
+  Relations extends Record<string, ComputedRelation> = any,
 > {
   readonly table: Table
   readonly policies: Policies<Table, Hidden, ReadOnly, Defaults, Refs>
@@ -114,6 +139,8 @@ export interface Exposed<
     readOnly: ReadOnly
     defaults: Defaults
     references: Refs
+    computed: Columns
+    relations: Relations
   }
 }
 
@@ -131,15 +158,29 @@ export function expose<
   const Refs extends Record<string, Reference> = Record<never, never>,
   const ServerSet extends Keys<Table> = never,
   const Version extends Keys<Table> = never,
+  const Columns extends Record<string, Computed> = Record<never, never>,
+  const Relations extends Record<string, ComputedRelation<Table>> = Record<never, never>,
 >(
   table: Table,
-  policies: Policies<Table, Hidden, ReadOnly, Defaults, Refs, ServerSet, Version>,
+  policies: Policies<
+    Table,
+    Hidden,
+    ReadOnly,
+    Defaults,
+    Refs,
+    ServerSet,
+    Version,
+    Columns,
+    Relations
+  >,
 ): Exposed<
   Table,
   NoInfer<Hidden>,
   NoInfer<ReadOnly | ServerSet | Version>,
   NoInfer<Defaults>,
-  NoInfer<Refs>
+  NoInfer<Refs>,
+  NoInfer<Columns>,
+  NoInfer<Relations>
 > {
   const { name } = getTableConfig(table)
   const columns: Record<string, SQLiteColumn> = getTableColumns(table)
@@ -150,12 +191,15 @@ export function expose<
         `expose(${name}): \`${operation}\` must be a function (who) => condition; for every row write () => true`,
       )
   }
+  checkLive(table, policies.live)
   const named = {
     defaults: Object.keys(policies.defaults ?? {}),
     hidden: policies.hidden,
     readOnly: policies.readOnly,
+    point: [policies.point ?? []].flat(),
     set: Object.keys(policies.set ?? {}),
     version: policies.version === undefined ? [] : [policies.version],
+    live: keptOf(policies.live),
   }
   for (const [option, keys = []] of Object.entries(named))
     for (const key of keys)
@@ -167,6 +211,7 @@ export function expose<
   if (policies.maxRows !== undefined && !isCount(policies.maxRows))
     throw new TypeError(`expose(${name}): \`maxRows\` must be a whole number of at least 1`)
   checkWriting(name, policies, columns)
+  computedFields(name, policies.computed ?? {}, Object.values(columns))
   return Object.freeze({ table, policies: Object.freeze({ ...policies }) }) as never
 }
 
@@ -185,6 +230,8 @@ export interface Field {
   /** Counts the row's changes: nobody may write it. */
   readonly version: boolean
   readonly generated: boolean
+  /** Where it is in no table: what it holds, for a row of the table under its own name. */
+  readonly computed?: (who: Principal) => Fragment
 }
 
 /** A table as the verbs use it: derived once, when the module is built. */
@@ -195,11 +242,15 @@ export interface Resource {
   readonly policies: Policies
   /** By SQL name. A Map, so that `constructor` and `__proto__` are names like any other: unknown ones. */
   readonly fields: ReadonlyMap<string, Field>
+  /** Columns that can be read by their names, but are not in the table. */
+  readonly computed: ReadonlyMap<string, Field>
   readonly primaryKey: readonly Field[]
   readonly version: Field | undefined
   /** Unique sets of columns by their columns' names, with the constraint's name. */
   readonly uniques: ReadonlyMap<string, string>
   readonly maxRows: number
+  /** The columns of the GeoJSON geometry: one, two or none. */
+  readonly point: readonly string[]
   /** Where `select` can go from here; filled once all tables are known. */
   readonly relations: Relation[]
 }
@@ -226,10 +277,14 @@ export function resourceOf(name: string, { table, policies }: Exposed): Resource
     table,
     policies,
     fields,
+    computed: computedFields(config.name, policies.computed ?? {}, config.columns),
     primaryKey,
     version: [...fields.values()].find(({ version }) => version),
     uniques: uniquesOf(config, primaryKey),
     maxRows: policies.maxRows ?? 1000,
+    point: [policies.point ?? []]
+      .flat()
+      .map((key) => (getTableColumns(table)[key] as SQLiteColumn).name),
     relations: [],
   })
 }

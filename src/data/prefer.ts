@@ -8,6 +8,8 @@ export interface Preferences {
   readonly missing?: 'default' | 'null'
   readonly handling?: 'strict' | 'lenient'
   readonly maxAffected?: number
+  /** `rollback`: a dry run. */
+  readonly tx?: 'commit' | 'rollback'
   /** What was understood, in the order given: `Preference-Applied`. */
   readonly applied: readonly string[]
 }
@@ -21,10 +23,7 @@ const known = new Map<string, readonly string[]>([
   ['tx', ['commit', 'rollback']],
 ])
 
-/**
- * @throws {Fault} PGRST122 for an unknown preference under `handling=strict`; PGRST127 for `tx=rollback`, because to
- * ignore it would write what the client asked not to keep.
- */
+/** @throws {Fault} PGRST122 for an unknown preference under `handling=strict`. */
 export function parsePrefer(request: Request): Preferences {
   const read: Record<string, string | number> = {}
   const applied: string[] = []
@@ -47,10 +46,6 @@ export function parsePrefer(request: Request): Preferences {
     throw dataFaults.PGRST122({
       details: `Invalid preferences: ${invalid.join(', ').slice(0, 200)}`,
     })
-  if (read.tx === 'rollback')
-    throw dataFaults.PGRST127({
-      details: 'Prefer: tx=rollback is not supported here, nothing was written.',
-    })
   if (read.handling !== 'strict') delete read.maxAffected
   return { ...read, applied }
 }
@@ -61,41 +56,6 @@ export const withoutResolution = (prefer: Preferences): Preferences => ({
   resolution: undefined,
   applied: prefer.applied.filter((preference) => !preference.startsWith('resolution=')),
 })
-
-export type Format = 'array' | 'object' | 'csv'
-
-export interface Accepted {
-  readonly format: Format
-  /** `nulls=stripped`: keys whose value is null are left out. */
-  readonly stripNulls: boolean
-}
-
-/** @throws {Fault} PGRST107 (406) if no listed media type can be served. */
-export function parseAccept(request: Request): Accepted {
-  const header = request.headers.get('accept') ?? '*/*'
-  const ranges = header.split(',').map((item) => {
-    const [type = '', ...parameters] = item.split(';').map((text) => text.trim().toLowerCase())
-    const weight = parameters.find((text) => text.startsWith('q='))?.slice(2)
-    return { format: formats.get(type), parameters, weight: Number(weight ?? 1) }
-  })
-  for (const { format, parameters, weight } of ranges.sort((a, b) => b.weight - a.weight))
-    if (format && weight > 0)
-      return { format, stripNulls: format !== 'csv' && parameters.includes('nulls=stripped') }
-  throw dataFaults.PGRST107({
-    message: `None of these media types are available: ${header.slice(0, 200)}`,
-  })
-}
-
-const formats = new Map<string, Format>([
-  ['*/*', 'array'],
-  ['application/*', 'array'],
-  ['application/json', 'array'],
-  ['application/vnd.pgrst.array', 'array'],
-  ['application/vnd.pgrst.array+json', 'array'],
-  ['application/vnd.pgrst.object', 'object'],
-  ['application/vnd.pgrst.object+json', 'object'],
-  ['text/csv', 'csv'],
-])
 
 export interface Window {
   offset: number

@@ -7,7 +7,7 @@ import { inJson } from './stored.ts'
 /**
  * Checks a PUT: it names one row by all of its primary key, `?id=eq.5`, and its body is that row.
  *
- * @returns The query without those filters.
+ * @returns The query without those filters, and without what a PUT does not know.
  * @throws {Fault} PGRST105, PGRST114 or PGRST115
  */
 export function putTarget(view: View, query: Query, row: JsonObject): Query {
@@ -18,6 +18,7 @@ export function putTarget(view: View, query: Query, row: JsonObject): Query {
     if (
       filter.kind === 'test' &&
       filter.operator === 'eq' &&
+      filter.steps.length === 0 &&
       !filter.negated &&
       typeof filter.value === 'string'
     )
@@ -33,5 +34,7 @@ export function putTarget(view: View, query: Query, row: JsonObject): Query {
     const asked = field.type.parse(keys.get(field.name) as string)
     if (inJson(storedValue(field, value)) !== inJson(asked)) throw dataFaults.PGRST115()
   }
-  return { ...query, filters: [] }
+  // It is the key that names the row, and the whole row that is put.
+  const { columns: _columns, onConflict: _onConflict, ...rest } = query
+  return { ...rest, filters: [] }
 }

@@ -3,8 +3,8 @@ import type { Scope } from '../core/scope.ts'
 import { allows, every, mustAllow, prepare, type View } from './compile.ts'
 import { afterCursor, cursorOf, keyedTerms, keyOutputs } from './cursor.ts'
 import { dbFault } from './db-fault.ts'
-import { dataFaults } from './faults.ts'
 import { asNamed, namedSql } from './embed.ts'
+import { dataFaults } from './faults.ts'
 import { isRowidFault, withoutRowid } from './insertion-order.ts'
 import { compileNode, type NodePlan } from './node.ts'
 import type { Window } from './prefer.ts'
@@ -32,6 +32,18 @@ export interface ReadInput {
   window: Window
   /** Whether to count all rows that match: `only` if the rows themselves are not wanted (HEAD). */
   count: boolean | 'only'
+  /** Where the rows are, if they are not all that the caller may read of the table. Asked anew for each attempt. */
+  source?: () => RowSource
+}
+
+/** Rows that a function returns. */
+export interface RowSource {
+  /** Under the view's name. */
+  readonly from: Fragment
+  /** With the policy. */
+  readonly where: Fragment
+  /** How they come where the client does not say. */
+  readonly order: readonly OrderTerm[]
 }
 
 /** A read, ready to be part of a batch. */
@@ -91,18 +103,20 @@ export interface Reading {
 }
 
 /** @throws {Fault} as `read` does. */
-export function readingOf(view: View, { query, window, count }: ReadInput): Reading {
+export function readingOf(view: View, input: ReadInput): Reading {
   mustAllow(view, 'select')
+  const { query, window, count } = input
   const { policies, maxRows } = view.resource
-  const plan = compileNode(view, query, { next: 1 })
-  const where = every([allows(policies.select, view.who), plan.where])
+  const source = input.source?.()
+  const plan = from(source, compileNode(view, query, { next: 1 }))
+  const where = every([source?.where ?? allows(policies.select, view.who), plan.where])
   const limit = Math.min(window.limit ?? maxRows, maxRows)
   const paged = query.cursor === undefined ? undefined : pagedBy(view, query, window, plan)
-  const from = paged && query.cursor !== '' ? afterCursor(query, paged) : every([])
+  const after = paged && query.cursor !== '' ? afterCursor(query, paged) : every([])
   const others = [...(paged ? keyOutputs(paged) : []), ...versionOutputs(view, plan)]
   const outputs = [...plan.outputs, ...others]
   const select = (columns: Fragment) =>
-    selectSql(plan, columns, paged, { where: every([where, from]), limit, offset: window.offset })
+    selectSql(plan, columns, paged, { where: every([where, after]), limit, offset: window.offset })
   return {
     rows: select(outputSql(outputs)),
     outputs,
@@ -130,6 +144,15 @@ export function readingOf(view: View, { query, window, count }: ReadInput): Read
     },
   }
 }
+
+const from = (source: RowSource | undefined, plan: NodePlan): NodePlan =>
+  source
+    ? {
+        ...plan,
+        from: source.from,
+        order: plan.terms.length === 0 && !plan.grouped ? orderBy(source.order) : plan.order,
+      }
+    : plan
 
 export const pastTheEnd = (offset: number, total: number) =>
   dataFaults.PGRST103({

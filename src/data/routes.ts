@@ -1,57 +1,58 @@
 import type { Context } from 'hono'
-import { parseJson, readText } from '../core/body.ts'
 import type { Identity } from '../core/ports.ts'
 import type { Route } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
-import type { View } from './compile.ts'
+import { notAcceptable, parseAccept } from './accept.ts'
+import { claimOf } from './answers.ts'
+import { type BatchOptions, batch } from './batch.ts'
+import { readBody } from './body.ts'
 import { unavailable } from './db-fault.ts'
-import type { Resource } from './expose.ts'
+import { explain } from './explain.ts'
 import { dataFaults } from './faults.ts'
-import { insert } from './insert.ts'
-import { type JsonObject, rowsOf } from './payload.ts'
-import {
-  type Accepted,
-  narrow,
-  type Preferences,
-  parseAccept,
-  parsePrefer,
-  withoutResolution,
-} from './prefer.ts'
-import { putTarget } from './put.ts'
-import { parseQuery, type Query } from './query.ts'
-import { read } from './read.ts'
-import { readAnswer, writeAnswer } from './respond.ts'
-import { remove, update } from './write.ts'
+import { type Asked, countOf, writeJob } from './jobs.ts'
+import { openApi } from './openapi.ts'
+import { narrow, parsePrefer } from './prefer.ts'
+import { checkProfile } from './profile.ts'
+import { parseQuery } from './query.ts'
+import { planRead, type ReadInput, read } from './read.ts'
+import { readAnswer } from './respond.ts'
+import { run, StepError } from './run.ts'
+import { withWhy } from './why-header.ts'
+import type { WriteResult } from './write.ts'
 
 /** What the handlers share. */
-export interface DataContext {
-  identity: Identity
-  resources: ReadonlyMap<string, Resource>
-  /** In bytes. */
-  bodyLimit: number
+export interface DataContext extends BatchOptions {
+  readonly identity: Identity
 }
 
 /** Every route of the module, under its mount. */
 export const dataRoutes = (context: DataContext): Route[] => [
-  ['GET', '/:table', asked(context, get)],
-  ['POST', '/:table', asked(context, post)],
-  ['PATCH', '/:table', asked(context, patch)],
-  ['PUT', '/:table', asked(context, put)],
-  ['DELETE', '/:table', asked(context, del)],
+  ['GET', '/', described(context)],
+  // The same with the slash that supabase-js sends.
+  ['GET', '/:root{$}', described(context)],
+  // Before the tables, of which none can be called so.
+  ['POST', '/batch', guarded(batched(context))],
+  ['GET', '/:table', asked(context, get(context))],
+  ['POST', '/:table', asked(context, write(context))],
+  ['PATCH', '/:table', asked(context, write(context))],
+  ['PUT', '/:table', asked(context, write(context))],
+  ['DELETE', '/:table', asked(context, write(context))],
   ['GET', '/rpc/:function', noFunction],
   ['POST', '/rpc/:function', noFunction],
 ]
 
-/** A request, understood as far as one can without the database. */
-interface Asked {
-  scope: Scope
-  request: Request
-  view: View
-  query: Query
-  prefer: Preferences
-  accepted: Accepted
-  body(): Promise<unknown>
+const described = (context: DataContext) => async (scope: Scope, c: Context) => {
+  const request = c.req.raw
+  checkProfile(request)
+  const accept = request.headers.get('accept') ?? '*/*'
+  if (!/\*\/\*|application\/(\*|json|openapi\+json)/.test(accept)) throw notAcceptable(request)
+  const who = await context.identity.principal(scope, request)
+  const body = openApi(new URL(request.url), who, context.resources.values())
+  const headers = { 'content-type': 'application/openapi+json; charset=utf-8' }
+  return Response.json(body, { status: 200, headers })
 }
+
+const methodsWithBody = new Set(['POST', 'PATCH', 'PUT'])
 
 function asked(context: DataContext, handler: (asked: Asked) => Promise<Response>) {
   const answer = async (scope: Scope, c: Context): Promise<Response> => {
@@ -71,10 +72,17 @@ function asked(context: DataContext, handler: (asked: Asked) => Promise<Response
       query: parseQuery(new URL(request.url).searchParams),
       prefer: parsePrefer(request),
       accepted: parseAccept(request),
-      body: () => readBody(request, context.bodyLimit),
+      ...(methodsWithBody.has(request.method)
+        ? { body: await readBody(request, context.bodyLimit) }
+        : {}),
     })
   }
-  return async (scope: Scope, c: Context): Promise<Response> => {
+  return guarded(answer)
+}
+
+const guarded =
+  (answer: (scope: Scope, c: Context) => Promise<Response>) =>
+  async (scope: Scope, c: Context): Promise<Response> => {
     try {
       return await answer(scope, c)
     } catch (error) {
@@ -82,107 +90,49 @@ function asked(context: DataContext, handler: (asked: Asked) => Promise<Response
       throw unavailable(error)
     }
   }
+
+const batched = (context: DataContext) => async (scope: Scope, c: Context) => {
+  const request = c.req.raw
+  return batch(scope, request, await context.identity.principal(scope, request), context)
 }
 
-async function get({ scope, request, view, query, prefer, accepted }: Asked): Promise<Response> {
-  const window = narrow(query, request)
-  // One object is 406 unless there is one row: to know, it must be read.
-  const only = request.method === 'HEAD' && accepted.format !== 'object' ? 'only' : true
-  const count = prefer.count !== undefined && only
-  const result = await read(scope, view, { query, window, count })
-  return readAnswer(request, view, { result, offset: window.offset, prefer, accepted })
-}
-
-async function post({ scope, view, query, accepted, body, ...asked }: Asked): Promise<Response> {
-  const keyed = query.onConflict !== undefined || view.resource.primaryKey.length > 0
-  const prefer = keyed ? asked.prefer : withoutResolution(asked.prefer)
-  const rows = rowsOf(await body())
-  const result = await insert(scope, view, { query, rows, ...answering(prefer, accepted) })
-  const created = prefer.resolution !== 'merge-duplicates' || result.inserted > 0
-  const status = created ? 201 : 200
-  return writeAnswer(view, {
-    result,
-    status: { full: status, empty: status },
-    range: '*',
-    prefer,
-    accepted,
-  })
-}
-
-async function patch({ scope, view, query, prefer, accepted, body }: Asked): Promise<Response> {
-  refuseWindow(query)
-  const given = await body()
-  // As in PostgREST, an empty list changes nothing.
-  const changes = Array.isArray(given) && given.length === 0 ? {} : oneRow(given)
-  const result = await update(scope, view, { query, body: changes, ...answering(prefer, accepted) })
-  const range = result.affected === 0 ? '*' : `0-${result.affected - 1}`
-  return writeAnswer(view, { result, status: unlessEmpty(200), range, prefer, accepted })
-}
-
-async function put({ scope, view, query, prefer, accepted, body }: Asked): Promise<Response> {
-  const row = oneRow(await body())
-  const upsert = { ...prefer, resolution: 'merge-duplicates' as const, missing: 'default' as const }
-  const target = putTarget(view, query, row)
-  const result = await insert(scope, view, {
-    query: target,
-    rows: [row],
-    ...answering(upsert, accepted),
-  })
-  const status = unlessEmpty(result.inserted > 0 ? 201 : 200)
-  return writeAnswer(view, { result, status, range: undefined, prefer, accepted })
-}
-
-async function del({ scope, view, query, prefer, accepted }: Asked): Promise<Response> {
-  refuseWindow(query)
-  const result = await remove(scope, view, { query, ...answering(prefer, accepted) })
-  return writeAnswer(view, { result, status: unlessEmpty(200), range: '*', prefer, accepted })
-}
-
-const unlessEmpty = (full: 200 | 201) => ({ full, empty: 204 as const })
-
-const answering = (prefer: Preferences, accepted: Accepted) => ({
-  prefer,
-  single: accepted.format === 'object',
-})
-
-/** To ignore a limit would write more rows than the client asked for. */
-function refuseWindow(query: Query) {
-  if (query.limit !== undefined || query.offset > 0)
-    throw dataFaults.PGRST127({
-      details: 'limit and offset are not supported here on update and delete.',
+const get =
+  ({ identity }: DataContext) =>
+  async (asked: Asked): Promise<Response> => {
+    const { scope, request, view, query, prefer, accepted } = asked
+    const window = narrow(query, request)
+    const input: ReadInput = { query, window, count: countOf(request, prefer, accepted) }
+    if (accepted.format === 'plan')
+      return explain(asked, (db) => planRead(db, view, input).statements)
+    return withWhy(identity, asked, async () => {
+      const result = await read(scope, view, input)
+      const about = { result, offset: window.offset, prefer, accepted }
+      return { response: await readAnswer(request, view, about), isEmpty: result.count === 0 }
     })
-}
-
-function oneRow(body: unknown): JsonObject {
-  const rows = rowsOf(body)
-  const [row] = rows
-  if (rows.length !== 1 || !row)
-    throw dataFaults.PGRST102({ message: 'Payload must be one object' })
-  return row
-}
-
-async function readBody(request: Request, limit: number): Promise<unknown> {
-  const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
-  if (type && type !== 'application/json') {
-    await request.body?.cancel()
-    throw dataFaults.PGRST102({ message: `Content-Type not acceptable: ${type.slice(0, 100)}` })
   }
-  const text = await readText(request, limit)
-  if (text.trim() === '') throw dataFaults.PGRST102()
-  return parseJson(text)
-}
 
-/** The only schema is `public`, which supabase-js names. */
-function checkProfile(request: Request) {
-  for (const header of ['accept-profile', 'content-profile']) {
-    const schema = request.headers.get(header)
-    if (schema && schema !== 'public')
-      throw dataFaults.PGRST106({
-        message: `Invalid schema: ${schema.slice(0, 100)}`,
-        hint: 'Only the following schemas are exposed: public',
-      })
+const write =
+  ({ identity, keepAnswers }: DataContext) =>
+  async (asked: Asked): Promise<Response> => {
+    const { scope, request, view, prefer, accepted, body } = asked
+    const job = await writeJob(asked)
+    if (accepted.format === 'plan')
+      return explain(asked, (db) => job.plan({ db, now: scope.now }).statements())
+    const about = { who: view.who, body: body?.text ?? '', seconds: keepAnswers }
+    const effects = {
+      rollback: prefer.tx === 'rollback',
+      claim: await claimOf(scope, request, about),
+    }
+    const make = () => [{ plan: job.plan(scope), referred: [], rows: 0 }]
+    return withWhy(identity, asked, async () => {
+      try {
+        const [result] = (await run(scope, make, effects)) as [WriteResult]
+        return { response: await job.respond(result), isEmpty: result.affected === 0 }
+      } catch (error) {
+        throw error instanceof StepError ? error.cause : error
+      }
+    })
   }
-}
 
 async function noFunction(_scope: Scope, c: Context): Promise<Response> {
   const name = (c.req.param('function') ?? '').slice(0, 100)

@@ -1,11 +1,12 @@
 import { env } from 'cloudflare:workers'
-import { data } from 'leanto/data'
+import { data, expose } from 'leanto/data'
+import * as v from 'valibot'
 import { vi } from 'vitest'
 import { coreFaults } from '../../src/core/fault.ts'
 import { conforms, type World } from '../kit/conformance.ts'
 import { makeBase, mount } from '../kit/world.ts'
 import { makeLibrary } from './library.ts'
-import { alice, bob, hostSql, makeStore } from './store.ts'
+import { alice, bob, hostSql, makeStore, people, tags } from './store.ts'
 
 const rest = '/rest/v1'
 
@@ -18,6 +19,8 @@ const owner =
 const as = (prefer: string, more = {}) => ({ headers: { prefer, ...more } })
 const post = (path: string, body: unknown, more: Parameters<World['ask']>[1] = {}) =>
   owner(path, { method: 'POST', body, ...more })
+
+const inBatch = (...operations: object[]) => post('/batch', { operations })
 
 /** Asks a store whose database throws. */
 const failing = (message: string) => async () => {
@@ -37,11 +40,24 @@ const overrun = data(makeBase(), {
   tables: {},
 })
 
+/** A store whose rows have a schema. */
+const checked = data(makeBase(), {
+  identity: people,
+  tables: {
+    tags: expose(tags, { insert: () => true, schema: v.object({ name: v.pipe(v.string(), v.minLength(2)) }) }),
+  },
+})
+
 conforms('data', {
   make: makeStore,
   mount: rest,
   hostSql,
-  migrations: {},
+  migrations: {
+    '0001_answers': '9ncBa-YKRCEX5oAlIrUU1u0WlrIYAkXrHm-epQzg6oE',
+    '0002_changes': 'vqhp7FiXcIQm3vBfryGMhc4Jb0kyMU_lh-4vAEvrShU',
+    // Not frozen as the others are; but who changes it has every host make its triggers anew.
+    live_jots: '7MqJFnpwCcoqbAnP_o7PgoTJD-hIwgJ9EWafhfrLIIQ',
+  },
   async prepare(world) {
     world.tokens = { owner: alice, stranger: bob }
     await env.DB.prepare(
@@ -49,6 +65,11 @@ conforms('data', {
     ).run()
   },
   matrix: [
+    ...['/', '/:root{$}'].map((path) => ({
+      route: `GET ${path}`,
+      ask: () => ({ path: '/' }),
+      answers: { guest: 200, owner: 200, stranger: 200, service: 200 },
+    })),
     {
       route: 'GET /:table',
       ask: () => ({
@@ -90,6 +111,14 @@ conforms('data', {
       }),
       answers: { guest: 406, owner: 200, stranger: 406, service: 200 },
     },
+    {
+      route: 'POST /batch',
+      ask: () => ({
+        path: '/batch',
+        body: { operations: [{ method: 'POST', path: '/notes', body: { title: 'new', owner_id: 'alice' } }] },
+      }),
+      answers: { guest: 401, owner: 200, stranger: 403, service: 200 },
+    },
     ...['GET', 'POST'].map((method) => ({
       route: `${method} /rpc/:function`,
       ask: () => ({ path: '/rpc/anything', method }),
@@ -111,6 +140,7 @@ conforms('data', {
     PGRST106: owner('/notes', { headers: { 'accept-profile': 'private' } }),
     PGRST107: owner('/notes', { headers: { accept: 'image/png' } }),
     PGRST108: owner('/notes?tags.name=eq.x'),
+    PGRST109: owner('/notes?limit=1', { method: 'DELETE' }),
     PGRST114: owner('/notes?id=eq.1&limit=1', { method: 'PUT', body: { id: 1 } }),
     PGRST115: owner('/notes?id=eq.1', { method: 'PUT', body: { id: 2, title: 'x' } }),
     PGRST116: owner('/notes?id=eq.9', { headers: { accept: 'application/vnd.pgrst.object+json' } }),
@@ -120,7 +150,7 @@ conforms('data', {
       method: 'DELETE',
       ...as('handling=strict, max-affected=0'),
     }),
-    PGRST127: owner('/notes', as('tx=rollback')),
+    PGRST127: post('/notes?select=count()', { title: 'x' }, as('return=representation')),
     PGRST200: owner('/notes?select=tags(name)'),
     PGRST201: () => mount({ [rest]: makeLibrary(makeBase()) })(`${rest}/books?select=members(id)`),
     PGRST202: owner('/rpc/anything'),
@@ -131,6 +161,8 @@ conforms('data', {
     '22003': post('/kinds', { whole: 1e30 }),
     '22007': post('/kinds', { millis: 'yesterday' }),
     '22008': post('/kinds', { millis: '2024-02-30' }),
+    '22023': () => mount({ [rest]: checked })(`${rest}/tags`, { token: alice, body: { name: 'x' } }),
+    '2201B': owner('/notes?title=match.('),
     '22025': owner(`/notes?title=like.${encodeURIComponent('a\\')}`),
     '22P02': post('/kinds', { whole: 'many' }),
     '22P05': post('/kinds', { words: 'a\0b' }),
@@ -144,10 +176,35 @@ conforms('data', {
     '42704': owner('/notes?select=id::nonsense'),
     '42803': owner('/notes?select=count()&order=id'),
     '42846': owner('/notes?select=done::date'),
+    '42804': inBatch(
+      { id: 'a', method: 'GET', path: '/notes' },
+      { method: 'POST', path: '/comments', body: { note_id: { $ref: 'a.title' }, text: 'x' } },
+    ),
     '42883': owner('/notes?id=like.1*'),
     '42P10': post('/notes?on_conflict=body', { title: 'x' }, as('resolution=merge-duplicates')),
     '54000': owner(`/notes?title=like.${encodeURIComponent('a_'.repeat(40))}`),
+    PT400: post('/notes', { title: 'x' }, { headers: { 'idempotency-key': '' } }),
+    PT409: async (world) => {
+      const headers = { 'idempotency-key': 'once' }
+      await post('/notes', { title: 'x' }, { headers })(world)
+      await env.DB.prepare(`UPDATE leanto_data_answers SET kept = json_set(kept, '$[1]', '')`).run()
+      return post('/notes', { title: 'x' }, { headers })(world)
+    },
+    PT412: owner('/notes?id=eq.1', {
+      method: 'PATCH',
+      body: { done: true },
+      headers: { 'if-match': '"5"' },
+    }),
     PT413: post('/notes', JSON.stringify({ title: 'x'.repeat(11 * 1024 * 1024) })),
+    PT422: async (world) => {
+      const headers = { 'idempotency-key': 'once' }
+      await post('/notes', { title: 'x' }, { headers })(world)
+      return post('/notes', { title: 'y' }, { headers })(world)
+    },
+    PT424: inBatch(
+      { id: 'a', method: 'GET', path: '/notes?id=eq.99' },
+      { method: 'POST', path: '/comments', body: { note_id: { $ref: 'a.id' }, text: 'x' } },
+    ),
     PT429: () => mount({ [rest]: overrun })(`${rest}/notes`),
     PT500: () => mount({ [rest]: makeStore(makeBase({ secret: () => 'short' })) })(`${rest}/notes`),
   },

@@ -222,12 +222,12 @@ describe('logic', () => {
     expect(body.details).toEqual(expect.any(String))
   })
 
-  it.each(['id=fts.a', 'id=cs.{a}', 'id=match.^a', 'id=wfts(x).a'])(
-    '%s is not here, and says so',
+  it.each(['id=fts.a', 'id=cs.{a}', 'id=wfts(x).a', 'whole=sl.[1,2]'])(
+    '%s is not of its type, and says so',
     async (query) => {
       expect(await call(`/kinds?${query}`)).toMatchObject({
-        status: 400,
-        body: { code: 'PGRST127' },
+        status: 404,
+        body: { code: '42883' },
       })
     },
   )

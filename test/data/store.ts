@@ -108,6 +108,13 @@ const tickets = sqliteTable('tickets', {
   value: integer('value'),
 })
 
+/** One whose changes are logged. */
+const jots = sqliteTable('jots', {
+  id: integer('id').primaryKey(),
+  ownerId: text('owner_id'),
+  text: text('text'),
+})
+
 export const hostSql = [
   `CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, owner_id TEXT NOT NULL, title TEXT NOT NULL, body TEXT,
      done INTEGER NOT NULL DEFAULT 0, public INTEGER NOT NULL DEFAULT 0, rank REAL, meta TEXT,
@@ -124,6 +131,7 @@ export const hostSql = [
   'CREATE TABLE lines (text TEXT)',
   'CREATE TABLE closed (id INTEGER PRIMARY KEY, text TEXT)',
   'CREATE TABLE dropbox (id INTEGER PRIMARY KEY, text TEXT)',
+  'CREATE TABLE jots (id INTEGER PRIMARY KEY, owner_id TEXT, text TEXT)',
   `CREATE TABLE tickets (id TEXT PRIMARY KEY, owner_id TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'open', value INTEGER)`,
 ]
 
@@ -158,6 +166,7 @@ export const makeStore = <Env>(base: Base<Env>) =>
       lines: expose(lines, everyone),
       closed: expose(closed, {}),
       dropbox: expose(dropbox, { insert: () => true }),
+      jots: expose(jots, { ...everyone, live: { keep: ['ownerId'] } }),
       tickets: expose(tickets, {
         select: () => true,
         insert: (who) => eq(tickets.ownerId, who.id),

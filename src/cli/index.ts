@@ -1,21 +1,24 @@
 #!/usr/bin/env node
 import { readFile } from 'node:fs/promises'
-import { relative, resolve } from 'node:path'
 import { parseArgs, parseEnv, styleText } from 'node:util'
 import { apiKeys } from '../core/identity.ts'
 import { checkSecret, randomToken } from '../core/secret.ts'
-import { importedModules, readHost } from './host.ts'
-import { writeMigrations } from './migrations.ts'
+import { bold, dim, out } from './print.ts'
 import { Refusal } from './refusal.ts'
-import { migratedModules, moduleNames } from './registry.ts'
+import { migrations, rebuild } from './writing.ts'
 
 const usage = `Usage: leanto <command> [options]
 
 Commands:
   migrations [modules…]  Write pending migrations into the host's migrations folder.
-                         Without names: of the modules that the Worker imports.
+                         Without names: of the modules that the Worker imports, and
+                         what follows its tables (live).
       --dir <folder>     The folder; otherwise migrations_dir of the first D1 binding.
       --config <file>    The wrangler config; otherwise as wrangler finds it.
+      --from <file>      Where to begin; otherwise \`main\` of the wrangler config. It is
+                         loaded to see what its tables ask for.
+  rebuild [tables…]      Write what follows the tables anew, all of it or of some, as
+                         after a table was replaced or imported by hand. Same options.
   secret                 Print a fresh 256-bit value for LEANTO_SECRET.
   keys                   Print the API keys that belong to LEANTO_SECRET
                          (from the environment, else from .dev.vars).
@@ -24,44 +27,6 @@ Options:
   -h, --help             Print this.
   -v, --version          Print the version.
 `
-
-const out = (text: string) => process.stdout.write(text)
-const bold = (text: string) => styleText('bold', text, { stream: process.stdout })
-const dim = (text: string) => styleText('dim', text, { stream: process.stdout })
-
-async function migrations(names: string[], dir: string | undefined, config: string | undefined) {
-  const unknown = names.find((name) => !moduleNames.includes(name))
-  if (unknown !== undefined)
-    throw new Refusal(`There is no module ${unknown}. Modules: ${moduleNames.join(', ')}.`, 2)
-  const cwd = process.cwd()
-  const host = dir && names.length > 0 ? undefined : await readHost(cwd, config)
-  const used = names.length > 0 ? new Set(names) : await detect(host?.main)
-  const folder = dir ? resolve(cwd, dir) : (host?.migrationsDir ?? resolve(cwd, 'migrations'))
-  const shown = relative(cwd, folder) || '.'
-  const written = await writeMigrations(folder, await migratedModules(used))
-  const of = dim(`(${['core', ...moduleNames.filter((name) => used.has(name))].join(', ')})`)
-  if (written.length === 0) {
-    out(`${bold(shown)} has every migration ${of}\n`)
-    return
-  }
-  out(`Wrote into ${bold(shown)} ${of}:\n${written.map((file) => `  ${file}\n`).join('')}`)
-  out(dim('Apply them: npx wrangler d1 migrations apply <database> --local (or --remote)\n'))
-}
-
-async function detect(main: string | undefined): Promise<Set<string>> {
-  const name = 'name the modules, such as: npx leanto migrations auth'
-  if (!main) throw new Refusal(`No wrangler config with a \`main\` here: ${name}`)
-  let found: Set<string>
-  try {
-    found = await importedModules(main)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    throw new Refusal(`${relative(process.cwd(), main)} (\`main\`) does not exist: ${name}`)
-  }
-  if (found.size === 0)
-    throw new Refusal(`${relative(process.cwd(), main)} imports no leanto module: ${name}`)
-  return found
-}
 
 function secret() {
   out(`${randomToken()}\n`)
@@ -109,6 +74,7 @@ function parse() {
       options: {
         dir: { type: 'string' },
         config: { type: 'string' },
+        from: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean', short: 'v' },
       },
@@ -123,7 +89,8 @@ async function run() {
   const [command, ...rest] = positionals
   if (values.version) return version()
   if (values.help || command === 'help') return out(usage)
-  if (command === 'migrations') return migrations(rest, values.dir, values.config)
+  if (command === 'migrations') return migrations(rest, values)
+  if (command === 'rebuild') return rebuild(rest, values)
   if (command === 'secret' && rest.length === 0) return secret()
   if (command === 'keys' && rest.length === 0) return keys()
   const wrong =

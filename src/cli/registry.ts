@@ -2,12 +2,19 @@ import type { Migrated, Migration } from '../core/migrate.ts'
 
 type Load = () => Promise<readonly Migration[]>
 
+interface Entry {
+  module: string
+  load: Load
+  /** The function of that import whose module has more migrations: those that follow what the host gives it. */
+  follows?: string
+}
+
 /**
  * Every import `leanto/<name>` of a host, with the module whose tables it brings. In the order in which their migrations
  * are written. A `migrations.ts` is imported alone, because an `index.ts` may import WebAssembly, which is for workerd
  * only.
  */
-const registry: Record<string, { module: string; load: Load }> = {
+const registry: Record<string, Entry> = {
   auth: {
     module: 'auth',
     load: async () => (await import('../auth/migrations.ts')).authMigrations,
@@ -26,7 +33,11 @@ const registry: Record<string, { module: string; load: Load }> = {
   },
   'auth/passwords': { module: 'auth', load: async () => [] },
   'auth/providers': { module: 'auth', load: async () => [] },
-  data: { module: 'data', load: async () => [] },
+  data: {
+    module: 'data',
+    load: async () => (await import('../data/migrations.ts')).dataMigrations,
+    follows: 'data',
+  },
   jwks: { module: 'jwks', load: async () => [] },
 }
 
@@ -39,3 +50,10 @@ export const migratedModules = (names: ReadonlySet<string>): Promise<Migrated[]>
       .filter(([name]) => names.has(name))
       .map(async ([, { module, load }]) => ({ name: module, migrations: await load() })),
   )
+
+/** The imports whose modules have migrations that follow what the host gives them, each with its function. */
+export const following: ReadonlyMap<string, string> = new Map(
+  Object.entries(registry).flatMap(([name, { follows }]) =>
+    follows === undefined ? [] : [[`leanto/${name}`, follows]],
+  ),
+)

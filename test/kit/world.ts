@@ -32,13 +32,13 @@ export const site = 'https://app.example'
 const isEmpty = async () =>
   (await env.DB.prepare(`SELECT 1 FROM sqlite_master WHERE name LIKE 'leanto%'`).first()) === null
 
-/** Empties the bindings, applies the modules' migrations and the host's tables. */
+/** Empties the bindings, makes the host's tables and applies the modules' migrations, some of which stand on them. */
 export async function freshDatabase(modules: readonly Module[], hostSql: readonly string[] = []) {
   await reset()
   // Seen with workerd of 2026-11: after a file that took long, one reset left the old database in place.
   for (let tries = 0; tries < 5 && !(await isEmpty()); tries++) await reset()
-  await migrate(env.DB as never, modules)
   if (hostSql.length > 0) await env.DB.batch(hostSql.map((sql) => env.DB.prepare(sql)))
+  await migrate(env.DB as never, modules)
 }
 
 export interface Ask {

@@ -1,48 +1,11 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import {
-  cpSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname, join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { quiet, removeFolder, root, temporaryFolder, wranglerBin } from '../kit/running.ts'
+import { cpSync, readdirSync, readFileSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { root } from '../kit/running.ts'
+import { d1, host, installWrangler, leanto, list, write } from './cli-world.ts'
 
 const core = '_leanto_core_0001_core.sql'
 const auth = '_leanto_auth_0001_accounts.sql'
-
-let host: string
-
-beforeEach(() => {
-  host = temporaryFolder()
-})
-afterEach(() => removeFolder(host))
-
-function leanto(args: string[], env: Record<string, string> = {}) {
-  const { LEANTO_SECRET: _, ...clean } = quiet as Record<string, string>
-  return spawnSync(process.execPath, [join(root, 'src/cli/index.ts'), ...args], {
-    cwd: host,
-    encoding: 'utf8',
-    env: { ...clean, ...env },
-    timeout: 30_000,
-  })
-}
-
-function write(files: Record<string, string>) {
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(host, path)), { recursive: true })
-    writeFileSync(join(host, path), text)
-  }
-}
-
-const list = (folder = 'migrations') => readdirSync(join(host, folder)).sort()
-
-/** Makes the host one that has wrangler installed. */
-const installWrangler = () => symlinkSync(join(root, 'node_modules'), join(host, 'node_modules'))
 
 describe('leanto migrations', () => {
   it('writes core first, then the named modules, and nothing the second time', () => {
@@ -62,7 +25,7 @@ describe('leanto migrations', () => {
 
   it('numbers on from whatever is there, and knows its files by any number', () => {
     write({ 'migrations/0007_notes.sql': '', 'migrations/0009_more.txt': '' })
-    leanto(['migrations', 'data'])
+    leanto(['migrations', 'jwks'])
     expect(list()).toContain(`0008${core}`)
     renameSync(join(host, `migrations/0008${core}`), join(host, `migrations/0003${core}`))
     leanto(['migrations', 'auth'])
@@ -71,18 +34,18 @@ describe('leanto migrations', () => {
 
   it('goes on with time stamps where the host has them', () => {
     write({ 'db/20261001093000_notes.sql': '' })
-    leanto(['migrations', 'data', '--dir', 'db'])
+    leanto(['migrations', 'jwks', '--dir', 'db'])
     expect(list('db')).toContain(`20261001093001${core}`)
   })
 
   it('does not take a file of another module for its own', () => {
     write({ 'migrations/0001_x_leanto_core_0001_core.sql': '' })
-    leanto(['migrations', 'data'])
+    leanto(['migrations', 'jwks'])
     expect(list()).toContain(`0002${core}`)
   })
 
   it('refuses a file that was changed, and writes nothing then', () => {
-    leanto(['migrations', 'data'])
+    leanto(['migrations', 'jwks'])
     write({ [`migrations/0001${core}`]: 'DROP TABLE users;' })
     const { status, stderr } = leanto(['migrations', 'auth'])
     expect(status).toBe(1)
@@ -98,8 +61,9 @@ describe('leanto migrations', () => {
         "name": "host", "main": "src/worker.ts", "compatibility_date": "2026-10-01",
         "d1_databases": [{ "binding": "DB", "database_name": "host", "migrations_dir": "db/steps" }]
       }`,
-      'src/worker.ts': `import { Hono } from 'hono'\nimport { users } from './backend.js'\nexport * from './routes'\nexport default new Hono()`,
-      'src/backend.ts': `import {\n  bind,\n} from 'leanto'\nimport { auth } from "leanto/auth"\n// import { data } from 'leanto/data'`,
+      'src/worker.ts': `import { Hono } from 'hono'\nimport { users } from '@/backend.js'\nexport * from './routes'\nexport default new Hono().route('/', users.routes)`,
+      'src/backend.ts': `import {\n  bind,\n} from 'leanto'\nimport { auth } from "leanto/auth"\n// import { data } from 'leanto/data'\nexport const users = auth(bind({}))`,
+      'tsconfig.json': '{ "compilerOptions": { "paths": { "@/*": ["./src/*"] } } }',
       'src/routes/index.ts': `import type { Data } from 'leanto/data'\nconst late = () => import('leanto/jwks')`,
     })
     const { stdout, stderr, status } = leanto(['migrations'])
@@ -148,12 +112,6 @@ describe('leanto migrations', () => {
       'migrations/0001_notes.sql': 'CREATE TABLE notes (id INTEGER PRIMARY KEY);',
     })
     leanto(['migrations'])
-    const d1 = (...args: string[]) =>
-      execFileSync(process.execPath, [wranglerBin, 'd1', ...args, '--local'], {
-        cwd: host,
-        env: quiet,
-        encoding: 'utf8',
-      })
     d1('migrations', 'apply', 'DB')
     const sql = 'SELECT module, id FROM leanto_core_migrations ORDER BY module, id'
     const [{ results }] = JSON.parse(d1('execute', 'DB', '--json', '--command', sql))
@@ -168,14 +126,16 @@ describe('leanto migrations', () => {
   })
 
   it('has written what the examples hold', () => {
-    for (const [name, modules] of [
-      ['notes', ['auth']],
-      ['auth-only', ['auth']],
-      ['data-only', ['data']],
+    for (const [name, folder] of [
+      // That of the root's wrangler.toml.
+      ['notes', '.'],
+      ['auth-only', 'examples/auth-only'],
+      ['data-only', 'examples/data-only'],
     ] as const) {
       cpSync(join(root, 'examples', name, 'migrations'), join(host, name), { recursive: true })
-      const { stdout, stderr } = leanto(['migrations', ...modules, '--dir', name])
-      expect(stdout + stderr, `run npx leanto migrations in examples/${name}`).toContain(
+      const args = ['migrations', '--dir', join(host, name)]
+      const { stdout, stderr } = leanto(args, {}, join(root, folder))
+      expect(stdout + stderr, `run npx leanto migrations in ${folder}`).toContain(
         'has every migration',
       )
     }

@@ -70,10 +70,7 @@ const onlyColumns = (
   )
 
 /** `2.tags.0: must be text`: of several rows, the row's index first. */
-export function issueText(
-  { path = [], message }: StandardSchemaV1.Issue,
-  row?: number,
-): string {
+export function issueText({ path = [], message }: StandardSchemaV1.Issue, row?: number): string {
   const keys = path.map((part) => String(typeof part === 'object' ? part.key : part))
   const all = row === undefined ? keys : [String(row), ...keys]
   const text = all.length > 0 ? `${all.join('.')}: ${message}` : message

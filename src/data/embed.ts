@@ -1,4 +1,4 @@
-import { allows, columnSql, every, fieldOf, mustAllow, type View } from './compile.ts'
+import { allows, columnSql, every, fieldOf, mustAllow, rowsSql, type View } from './compile.ts'
 import type { Field, Resource } from './expose.ts'
 import { compileNode, type NodePlan } from './node.ts'
 import type { SelectedEmbed } from './query.ts'
@@ -34,8 +34,13 @@ export function embedOf(parent: View, selected: SelectedEmbed, naming: Naming): 
     parent.resource.relations.filter((one) => isVisible(parent, one)),
     { origin: parent.resource.name, target, ...(hint === undefined ? {} : { hint }) },
   )
-  const name = sql.identifier(`leanto:${naming.next++}`)
-  const view: View = { resource: relation.target, who: parent.who, name }
+  const name = `leanto:${naming.next++}`
+  const view: View = {
+    resource: relation.target,
+    who: parent.who,
+    name,
+    ...(parent.earlier ? { earlier: parent.earlier } : {}),
+  }
   mustAllow(view, 'select')
   const plan = compileNode(view, selected.node, naming)
   const from = sourceOf(parent, view, relation, naming)
@@ -70,7 +75,8 @@ function isVisible({ who, resource }: View, { target, columns, junction }: Relat
 
 /** The tables, each bounded by its select policy, and how their rows belong to the parent's row. */
 function sourceOf(parent: View, view: View, relation: Relation, naming: Naming) {
-  const { junction, columns } = relation
+  const { junction, columns, computed } = relation
+  if (computed) return { tables: boundedTable(view), join: computed.on(parent, view) }
   const own = (name: string) => columnSql(parent, field(parent.resource, name))
   if (!junction) {
     const join = columns.map(
@@ -81,7 +87,7 @@ function sourceOf(parent: View, view: View, relation: Relation, naming: Naming) 
   const middle: View = {
     resource: junction.resource,
     who: view.who,
-    name: sql.identifier(`leanto:${naming.next++}`),
+    name: `leanto:${naming.next++}`,
   }
   if (view.who.role !== 'service' && !junction.resource.policies.select)
     throw noRelation(parent.resource.name, view.resource.name)
@@ -100,15 +106,9 @@ function sourceOf(parent: View, view: View, relation: Relation, naming: Naming) 
 
 const field = (resource: Resource, name: string): Field => resource.fields.get(name) as Field
 
-/**
- * The policy knows the table by its own name, so it is asked inside; SQLite's planner takes such a subquery apart again
- * and finds the rows by the index of the foreign key.
- */
-function boundedTable({ resource: { table, policies }, who, name }: View): Fragment {
-  const policy = allows(policies.select, who)
-  if (policy === every([])) return sql`${table} as ${name}`
-  return sql`(select * from ${table} where ${policy}) as ${name}`
-}
+/** The rows of a table that the caller may read. */
+const boundedTable = (view: View): Fragment =>
+  rowsSql(view, allows(view.resource.policies.select, view.who))
 
 /** The embed as one JSON value: a row as an array, many rows as an array of those. */
 export function embedSql({ relation, view, plan }: Embed): Fragment {
@@ -126,11 +126,11 @@ export function embedSql({ relation, view, plan }: Embed): Fragment {
 
 const nameAt = (index: number): Fragment => sql.identifier(`leanto:v${index}`)
 
-const namedSql = (outputs: readonly Output[]): Fragment =>
+export const namedSql = (outputs: readonly Output[]): Fragment =>
   sql.join(
     outputs.map(({ value }, i) => sql`${value} as ${nameAt(i)}`),
     ', ',
   )
 
-const asNamed = (outputs: readonly Output[]): Output[] =>
+export const asNamed = (outputs: readonly Output[]): Output[] =>
   outputs.map((output, i) => ({ ...output, value: nameAt(i) }))

@@ -10,6 +10,8 @@ import { computedRelations } from './computed-relations.ts'
 import { type Exposed, isCount, resourceOf } from './expose.ts'
 import { dataFaults, renderBug, renderFault } from './faults.ts'
 import { foreignKeysOf } from './foreign-keys.ts'
+import type { CheckedFunctions, Fn } from './function.ts'
+import { callables } from './function-callable.ts'
 import { type Live, liveTables } from './live.ts'
 import { changesMigration, liveMigration } from './live-ddl.ts'
 import { dataMigrations } from './migrations.ts'
@@ -23,13 +25,26 @@ export { type ComputedRelation, relation } from './computed-relations.ts'
 export type { DatabaseOf, Json } from './database-of.ts'
 export { explainPolicy } from './explain-policy.ts'
 export { type Exposed, expose, type Policies, type Policy } from './expose.ts'
+export {
+  type Fn,
+  type Found,
+  type FunctionOptions,
+  fn,
+  type RowFunctionOptions,
+  type TableFunctionOptions,
+} from './function.ts'
 export type { Clause, PolicyExplanation, PolicyName, Verdict } from './why.ts'
 
-export interface DataOptions<Tables extends Record<string, Exposed>> {
+export interface DataOptions<
+  Tables extends Record<string, Exposed>,
+  Functions extends Record<string, Fn> = Record<never, never>,
+> {
   /** Who asks: `auth`'s users, `jwks(…)`, or anything of that shape. */
   identity: Identity
   /** The tables by their name in the URL. What is not listed is not reachable. */
   tables: Tables & NoInfer<Checked<Tables>>
+  /** The functions by their names in the URL: `/rpc/:name`. */
+  functions?: Functions & NoInfer<CheckedFunctions<Tables, Functions>>
   /** The largest body, in bytes. @default 10 MiB */
   bodyLimit?: number
   /** Of the tables that are `live`: how many days their changes are kept, at least. @default 7 */
@@ -44,9 +59,13 @@ export interface DataOptions<Tables extends Record<string, Exposed>> {
   batch?: { operations?: number; statements?: number }
 }
 
-export interface Data<Tables extends Record<string, Exposed>> extends Module {
+export interface Data<
+  Tables extends Record<string, Exposed>,
+  Functions extends Record<string, Fn> = Record<never, never>,
+> extends Module {
   readonly name: 'data'
   readonly tables: Tables
+  readonly functions: Functions
 }
 
 /**
@@ -55,17 +74,22 @@ export interface Data<Tables extends Record<string, Exposed>> extends Module {
  *
  * @throws {TypeError} if an option is missing or wrong.
  */
-export function data<Env, const Tables extends Record<string, Exposed>>(
+export function data<
+  Env,
+  const Tables extends Record<string, Exposed>,
+  const Functions extends Record<string, Fn> = Record<never, never>,
+>(
   base: Base<Env>,
   {
     identity,
     tables,
+    functions = {} as never,
     bodyLimit = 10 * 1024 * 1024,
     changes = {},
     answers = {},
     batch = {},
-  }: DataOptions<Tables>,
-): Data<Tables> {
+  }: DataOptions<Tables, Functions>,
+): Data<Tables, Functions> {
   if (typeof identity?.principal !== 'function')
     throw new TypeError(
       'data: `identity` must have principal(scope, request): pass auth(…) or jwks(…)',
@@ -98,6 +122,7 @@ export function data<Env, const Tables extends Record<string, Exposed>>(
     dataRoutes({
       identity,
       resources,
+      functions: callables(functions, resources),
       bodyLimit,
       operations,
       statements,
@@ -112,6 +137,7 @@ export function data<Env, const Tables extends Record<string, Exposed>>(
     migrations: migrationsOf(live),
     faults: dataFaults,
     tables,
+    functions,
     async scheduled(scope: Scope) {
       await trimAnswers(scope)
       if (live.length > 0) await keepChanges(scope, { live, keepFor })

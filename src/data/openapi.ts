@@ -1,6 +1,6 @@
+import type { Principal } from '../core/ports.ts'
 import { allows, every, fieldOf, type View } from './compile.ts'
 import type { Field, Resource } from './expose.ts'
-import type { Principal } from '../core/ports.ts'
 import type { WireType } from './wire.ts'
 
 /*
@@ -18,14 +18,29 @@ const verbs = [
   ['delete', 'delete'],
 ] as const
 
-/** @param functions Names of the functions under `/rpc`, with the JSON schema of their arguments where it is known. */
+/** What the description says of a function: the JSON schema of its arguments, as far as it is known, and whether GET calls it. */
+export interface DescribedFunction {
+  readonly schema: Json
+  readonly readOnly: boolean
+}
+
+/** @param functions By their names under `/rpc`: those that the caller may call. */
 export function openApi(
   url: URL,
   who: Principal,
   resources: Iterable<Resource>,
-  functions: Readonly<Record<string, Json>> = {},
+  functions: Readonly<Record<string, DescribedFunction>> = {},
 ): Json {
-  const paths: Json = { '/': { get: { tags: ['Introspection'], summary: 'OpenAPI description (this document)', produces: ['application/openapi+json', 'application/json'], responses: { 200: { description: 'OK' } } } } }
+  const paths: Json = {
+    '/': {
+      get: {
+        tags: ['Introspection'],
+        summary: 'OpenAPI description (this document)',
+        produces: ['application/openapi+json', 'application/json'],
+        responses: { 200: { description: 'OK' } },
+      },
+    },
+  }
   const definitions: Json = {}
   const parameters: Json = { ...sharedParameters }
   for (const resource of resources) {
@@ -52,14 +67,8 @@ export function openApi(
         format: field.type.name,
       }
   }
-  for (const [name, schema] of Object.entries(functions))
-    paths[`/rpc/${name}`] = {
-      post: {
-        tags: [`(rpc) ${name}`],
-        parameters: [{ name: 'args', in: 'body', required: true, schema }, ref('parameters', 'preferParams')],
-        responses: { 200: { description: 'OK' } },
-      },
-    }
+  for (const [name, described] of Object.entries(functions))
+    paths[`/rpc/${name}`] = callsOf(name, described)
   return {
     swagger: '2.0',
     info: { title: 'leanto data', description: 'PostgREST over D1', version: '14' },
@@ -91,13 +100,17 @@ const never = allows(undefined, { id: '', role: 'anon', claims: {} })
 function operationOf(resource: Resource, method: string, fields: readonly Field[]): Json {
   const { name } = resource
   const filters = fields.map((field) => ref('parameters', `rowFilter.${name}.${field.name}`))
-  const shared = (names: readonly string[]) => names.map((parameter) => ref('parameters', parameter))
+  const shared = (names: readonly string[]) =>
+    names.map((parameter) => ref('parameters', parameter))
   const body = ref('parameters', `body.${name}`)
   switch (method) {
     case 'get':
       return {
         tags: [name],
-        parameters: [...filters, ...shared(['select', 'order', 'range', 'rangeUnit', 'offset', 'limit', 'preferCount'])],
+        parameters: [
+          ...filters,
+          ...shared(['select', 'order', 'range', 'rangeUnit', 'offset', 'limit', 'preferCount']),
+        ],
         responses: {
           200: { description: 'OK', schema: { type: 'array', items: ref('definitions', name) } },
           206: { description: 'Partial Content' },
@@ -112,7 +125,11 @@ function operationOf(resource: Resource, method: string, fields: readonly Field[
     default:
       return {
         tags: [name],
-        parameters: [...filters, ...(method === 'patch' ? [body] : []), ...shared(['preferReturn'])],
+        parameters: [
+          ...filters,
+          ...(method === 'patch' ? [body] : []),
+          ...shared(['preferReturn']),
+        ],
         responses: { 204: { description: 'No Content' } },
       }
   }
@@ -126,7 +143,9 @@ function definitionOf(resource: Resource, who: Principal, fields: readonly Field
   return {
     type: 'object',
     required: required.map(({ name }) => name),
-    properties: Object.fromEntries(fields.map((field) => [field.name, propertyOf({ resource, who }, field)])),
+    properties: Object.fromEntries(
+      fields.map((field) => [field.name, propertyOf({ resource, who }, field)]),
+    ),
   }
 }
 
@@ -160,8 +179,20 @@ function typeOf({ name }: WireType): Json {
   return name === 'json' ? { format: name } : { type: 'string', format: name }
 }
 
-const query = (name: string, description: string) => ({ name, description, in: 'query', required: false, type: 'string' })
-const header = (name: string, more: Json = {}) => ({ name, in: 'header', required: false, type: 'string', ...more })
+const query = (name: string, description: string) => ({
+  name,
+  description,
+  in: 'query',
+  required: false,
+  type: 'string',
+})
+const header = (name: string, more: Json = {}) => ({
+  name,
+  in: 'header',
+  required: false,
+  type: 'string',
+  ...more,
+})
 
 const sharedParameters = {
   select: query('select', 'Filtering Columns'),
@@ -172,8 +203,15 @@ const sharedParameters = {
   rangeUnit: header('Range-Unit', { default: 'items' }),
   preferParams: header('Prefer'),
   preferCount: header('Prefer', { enum: ['count=exact', 'count=planned', 'count=estimated'] }),
-  preferReturn: header('Prefer', { enum: ['return=representation', 'return=minimal', 'return=headers-only'] }),
+  preferReturn: header('Prefer', {
+    enum: ['return=representation', 'return=minimal', 'return=headers-only'],
+  }),
   preferPost: header('Prefer', {
-    enum: ['return=representation', 'return=minimal', 'resolution=merge-duplicates', 'resolution=ignore-duplicates'],
+    enum: [
+      'return=representation',
+      'return=minimal',
+      'resolution=merge-duplicates',
+      'resolution=ignore-duplicates',
+    ],
   }),
 }

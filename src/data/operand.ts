@@ -22,7 +22,7 @@ export function operandOf(
   view: View,
   { column, steps }: { column: string; steps: readonly JsonStep[] },
 ): Operand {
-  const field = needField(view, column)
+  const field = view.resource.computed.get(column) ?? needField(view, column)
   const value = columnSql(view, field)
   if (steps.length === 0 && field.type.name !== 'json') return { value, type: field.type, field }
   const text = steps.at(-1)?.text === true

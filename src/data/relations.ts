@@ -1,6 +1,8 @@
+import type { View } from './compile.ts'
 import type { Resource } from './expose.ts'
 import { dataFaults } from './faults.ts'
 import type { ForeignKey } from './foreign-keys.ts'
+import type { Fragment } from './sql.ts'
 
 /** Pairs of columns (SQL names) that must be equal. */
 type Pairs = readonly (readonly [own: string, other: string])[]
@@ -21,6 +23,11 @@ export interface Relation {
     readonly constraints: readonly [string, string]
     /** The join table's columns with the target's. */
     readonly columns: Pairs
+  }
+  /** Where the host says it, and no foreign key: under which name, and when a row belongs to the parent's. */
+  readonly computed?: {
+    readonly name: string
+    readonly on: (parent: View, view: View) => Fragment
   }
 }
 
@@ -97,7 +104,11 @@ export function findRelation(
   relations: readonly Relation[],
   { origin, target, hint }: { origin: string; target: string; hint?: string },
 ): Relation {
-  const found = relations.filter((relation) => matches(relation, target, hint))
+  const declared = relations.find(({ computed }) => computed?.name === target)
+  if (declared && hint === undefined) return declared
+  const found = relations.filter(
+    (relation) => !relation.computed && matches(relation, target, hint),
+  )
   const [only] = found
   if (!only) throw noRelation(origin, target, hint)
   if (found.length > 1) throw ambiguous(origin, target, found)

@@ -14,10 +14,13 @@ export type NameOf<C> = C extends { _: { name: infer Name extends string } } ? N
 
 type TypesOf<E extends Exposed> = NonNullable<E['types']>
 type ColumnsOf<E extends Exposed> = Columns<TypesOf<E>['table']>
-type ReferencesOf<E extends Exposed> = TypesOf<E>['references']
+/** None of a table whose type was widened: nothing is known of it. */
+type ReferencesOf<E extends Exposed> = string extends keyof TypesOf<E>['references']
+  ? Record<never, never>
+  : TypesOf<E>['references']
 
 /** A reference in its longest form. `Keys` are drizzle's, `Targets` are 'table.column'. */
-interface Full<
+export interface Full<
   Name extends string,
   Keys extends readonly string[],
   Targets extends readonly string[],

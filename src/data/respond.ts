@@ -27,10 +27,9 @@ export async function readAnswer(
   { result, offset, prefer, accepted }: ReadAnswer,
 ): Promise<Response> {
   const { rows, outputs, total, count, next } = result
-  const range = count === 0 ? '*' : `${offset}-${offset + count - 1}`
   const headers: Record<string, string> = {
     'content-type': contentTypeOf(accepted),
-    'content-range': `${range}/${total ?? '*'}`,
+    'content-range': rangeOf(result, offset),
     'content-location': `/${view.resource.name}${new URL(request.url).search}`,
     ...common(request.headers.has('accept-profile'), prefer, ['count', 'handling', 'tx']),
     ...(next === undefined ? {} : { 'next-cursor': next }),
@@ -52,6 +51,12 @@ export async function readAnswer(
     return new Response(null, { status: 304, headers })
   return new Response(request.method === 'HEAD' ? null : body, { status, headers })
 }
+
+/** `Content-Range` of rows: which of how many. */
+export const rangeOf = (
+  { count, total }: Pick<ReadResult, 'count' | 'total'>,
+  offset: number,
+): string => `${count === 0 ? '*' : `${offset}-${offset + count - 1}`}/${total ?? '*'}`
 
 interface WriteAnswer {
   result: WriteResult
@@ -107,7 +112,7 @@ function keyFilter(output: Output, row: Row): string {
   return `${encodeURIComponent(output.name)}=${test}`
 }
 
-function common(
+export function common(
   profiled: boolean,
   prefer: Preferences,
   names: readonly string[],

@@ -9,6 +9,7 @@ import { readBody } from './body.ts'
 import { unavailable } from './db-fault.ts'
 import { explain } from './explain.ts'
 import { dataFaults } from './faults.ts'
+import { describedFunctions } from './function-callable.ts'
 import { type Asked, countOf, writeJob } from './jobs.ts'
 import { openApi } from './openapi.ts'
 import { narrow, parsePrefer } from './prefer.ts'
@@ -16,12 +17,13 @@ import { checkProfile } from './profile.ts'
 import { parseQuery } from './query.ts'
 import { planRead, type ReadInput, read } from './read.ts'
 import { readAnswer } from './respond.ts'
+import { type RpcOptions, rpc } from './rpc.ts'
 import { run, StepError } from './run.ts'
 import { withWhy } from './why-header.ts'
 import type { WriteResult } from './write.ts'
 
 /** What the handlers share. */
-export interface DataContext extends BatchOptions {
+export interface DataContext extends BatchOptions, RpcOptions {
   readonly identity: Identity
 }
 
@@ -37,8 +39,11 @@ export const dataRoutes = (context: DataContext): Route[] => [
   ['PATCH', '/:table', asked(context, write(context))],
   ['PUT', '/:table', asked(context, write(context))],
   ['DELETE', '/:table', asked(context, write(context))],
-  ['GET', '/rpc/:function', noFunction],
-  ['POST', '/rpc/:function', noFunction],
+  ['GET', '/rpc/:function', guarded(called(context))],
+  ['POST', '/rpc/:function', guarded(called(context))],
+  ['PATCH', '/rpc/:function', noCall],
+  ['PUT', '/rpc/:function', noCall],
+  ['DELETE', '/rpc/:function', noCall],
 ]
 
 const described = (context: DataContext) => async (scope: Scope, c: Context) => {
@@ -47,7 +52,8 @@ const described = (context: DataContext) => async (scope: Scope, c: Context) => 
   const accept = request.headers.get('accept') ?? '*/*'
   if (!/\*\/\*|application\/(\*|json|openapi\+json)/.test(accept)) throw notAcceptable(request)
   const who = await context.identity.principal(scope, request)
-  const body = openApi(new URL(request.url), who, context.resources.values())
+  const functions = describedFunctions(context.functions.values(), who)
+  const body = openApi(new URL(request.url), who, context.resources.values(), functions)
   const headers = { 'content-type': 'application/openapi+json; charset=utf-8' }
   return Response.json(body, { status: 200, headers })
 }
@@ -134,9 +140,12 @@ const write =
     })
   }
 
-async function noFunction(_scope: Scope, c: Context): Promise<Response> {
-  const name = (c.req.param('function') ?? '').slice(0, 100)
-  throw dataFaults.PGRST202({
-    message: `Could not find the function public.${name} in the schema cache`,
-  })
+const called = (context: DataContext) => async (scope: Scope, c: Context) => {
+  const request = c.req.raw
+  const who = await context.identity.principal(scope, request)
+  return rpc(scope, request, { who, name: c.req.param('function') ?? '' }, context)
+}
+
+async function noCall(_scope: Scope, c: Context): Promise<Response> {
+  throw dataFaults.PGRST101({ message: `Cannot use the ${c.req.method} method on RPC` })
 }

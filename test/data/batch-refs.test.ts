@@ -268,20 +268,20 @@ describe('a value of an earlier operation', () => {
 })
 
 describe('is refused, and nothing is written', () => {
-  const after = (operation: Operation): Operation[] => [note, operation]
+  const behind = (operation: Operation): Operation[] => [note, operation]
   const comment = (value: unknown): Operation => ({
     method: 'POST',
     path: '/comments',
     body: { note_id: value, text: 'x' },
   })
   it.each([
-    ['an operation that is not there', after(comment(ref('z.id'))), 400, 'PT400', 1],
+    ['an operation that is not there', behind(comment(ref('z.id'))), 400, 'PT400', 1],
     ['itself', [{ id: 'b', ...comment(ref('b.id')) }], 400, 'PT400', 0],
     ['a later one', [comment(ref('a.id')), note], 400, 'PT400', 0],
-    ['no column', after(comment(ref('a.nothing'))), 400, '42703', 1],
+    ['no column', behind(comment(ref('a.nothing'))), 400, '42703', 1],
     [
       'case 35: a hidden column',
-      after({ method: 'POST', path: '/plain', body: { text: ref('a.secret') } }),
+      behind({ method: 'POST', path: '/plain', body: { text: ref('a.secret') } }),
       400,
       '42703',
       1,
@@ -296,10 +296,10 @@ describe('is refused, and nothing is written', () => {
       '42501',
       1,
     ],
-    ['another type', after(comment(ref('a.title'))), 400, '42804', 1],
+    ['another type', behind(comment(ref('a.title'))), 400, '42804', 1],
     [
       'another type in a filter',
-      after({ method: 'GET', path: `/plain?text=eq.${inFilter('a.id')}` }),
+      behind({ method: 'GET', path: `/plain?text=eq.${inFilter('a.id')}` }),
       404,
       '42883',
       1,
@@ -316,14 +316,14 @@ describe('is refused, and nothing is written', () => {
     ],
     [
       'an operator of another kind',
-      after({ method: 'GET', path: `/notes?title=like.${inFilter('a.title')}` }),
+      behind({ method: 'GET', path: `/notes?title=like.${inFilter('a.title')}` }),
       400,
       'PT400',
       1,
     ],
-    ['no form of it', after(comment(ref('a'))), 400, 'PT400', 1],
-    ['no form of an index', after(comment(ref('a[x].id'))), 400, 'PT400', 1],
-    ['a row that is not there', after(comment(ref('a[1].id'))), 424, 'PT424', 0],
+    ['no form of it', behind(comment(ref('a'))), 400, 'PT400', 1],
+    ['no form of an index', behind(comment(ref('a[x].id'))), 400, 'PT400', 1],
+    ['a row that is not there', behind(comment(ref('a[1].id'))), 424, 'PT424', 0],
     [
       'a row that no filter found',
       [{ id: 'b', method: 'GET', path: '/notes?id=eq.99' }, comment(ref('b.id'))],
@@ -363,7 +363,11 @@ describe('is refused, and nothing is written', () => {
     ],
     [
       'a read-only column',
-      after({ method: 'PATCH', path: '/stamped?id=eq.1', body: { updated_by: ref('a.owner_id') } }),
+      behind({
+        method: 'PATCH',
+        path: '/stamped?id=eq.1',
+        body: { updated_by: ref('a.owner_id') },
+      }),
       403,
       '42501',
       1,
@@ -387,7 +391,7 @@ describe('is refused, and nothing is written', () => {
     ],
     [
       'a key of a PUT',
-      after({ method: 'PUT', path: '/plain?id=eq.5', body: { id: ref('a.id') } }),
+      behind({ method: 'PUT', path: '/plain?id=eq.5', body: { id: ref('a.id') } }),
       400,
       '22P02',
       1,

@@ -38,13 +38,19 @@ const proofs: Record<string, Record<string, () => Promise<unknown>>> = {
     lt: async () => expect(await ids((t) => t.lt('price', 10.5))).toEqual([4]),
     lte: async () => expect(await ids((t) => t.lte('price', 10.5))).toEqual([1, 4]),
     like: async () => expect(await ids((t) => t.like('title', '%a'))).toEqual([1, 2, 3]),
-    likeAllOf: async () => expect(await ids((t) => t.likeAllOf('title', ['%a', 'A%']))).toEqual([1]),
-    likeAnyOf: async () => expect(await ids((t) => t.likeAnyOf('title', ['B%', 'G%']))).toEqual([2, 3]),
+    likeAllOf: async () =>
+      expect(await ids((t) => t.likeAllOf('title', ['%a', 'A%']))).toEqual([1]),
+    likeAnyOf: async () =>
+      expect(await ids((t) => t.likeAnyOf('title', ['B%', 'G%']))).toEqual([2, 3]),
     ilike: async () => expect(await ids((t) => t.ilike('title', 'a%'))).toEqual([1]),
-    ilikeAllOf: async () => expect(await ids((t) => t.ilikeAllOf('title', ['a%', '%A']))).toEqual([1]),
-    ilikeAnyOf: async () => expect(await ids((t) => t.ilikeAnyOf('title', ['b%', 'g%']))).toEqual([2, 3]),
-    regexMatch: async () => expect(await ids((t) => t.regexMatch('title', '^[AB]'))).toEqual([1, 2]),
-    regexIMatch: async () => expect(await ids((t) => t.regexIMatch('title', '^[ab]'))).toEqual([1, 2]),
+    ilikeAllOf: async () =>
+      expect(await ids((t) => t.ilikeAllOf('title', ['a%', '%A']))).toEqual([1]),
+    ilikeAnyOf: async () =>
+      expect(await ids((t) => t.ilikeAnyOf('title', ['b%', 'g%']))).toEqual([2, 3]),
+    regexMatch: async () =>
+      expect(await ids((t) => t.regexMatch('title', '^[AB]'))).toEqual([1, 2]),
+    regexIMatch: async () =>
+      expect(await ids((t) => t.regexIMatch('title', '^[ab]'))).toEqual([1, 2]),
     is: async () => expect(await ids((t) => t.is('price', null))).toEqual([3]),
     isDistinct: async () => expect(await ids((t) => t.isDistinct('price', 5))).toEqual([1, 2, 3]),
     in: async () => expect(await ids((t) => t.in('id', [1, 4]))).toEqual([1, 4]),
@@ -54,8 +60,11 @@ const proofs: Record<string, Record<string, () => Promise<unknown>>> = {
       expect(await ids((t) => t.contains('meta->tags', JSON.stringify(['b'])))).toEqual([1])
     },
     containedBy: async () =>
-      expect(await ids((t) => t.containedBy('meta', { lang: 'de', size: 10, more: 1 }))).toEqual([2]),
-    overlaps: async () => expect(await ids((t) => t.overlaps('meta->tags', ['x', 'b']))).toEqual([1]),
+      expect(await ids((t) => t.containedBy('meta', { lang: 'de', size: 10, more: 1 }))).toEqual([
+        2,
+      ]),
+    overlaps: async () =>
+      expect(await ids((t) => t.overlaps('meta->tags', ['x', 'b']))).toEqual([1]),
     // There are no range types here: the protocol's own error.
     rangeGt: async () => expect(await refused((t) => t.rangeGt('price', '[1,2]'))).toBe('42883'),
     rangeGte: async () => expect(await refused((t) => t.rangeGte('price', '[1,2]'))).toBe('42883'),
@@ -78,7 +87,9 @@ const proofs: Record<string, Record<string, () => Promise<unknown>>> = {
     },
     filter: async () => expect(await ids((t) => t.filter('id', 'in', '(2,3)'))).toEqual([2, 3]),
     throwOnError: async () => {
-      await expect(client().from('books').select('nothing').eq('id', 1).throwOnError()).rejects.toMatchObject({
+      await expect(
+        client().from('books').select('nothing').eq('id', 1).throwOnError(),
+      ).rejects.toMatchObject({
         code: '42703',
       })
     },
@@ -89,7 +100,9 @@ const proofs: Record<string, Record<string, () => Promise<unknown>>> = {
       expect(data).toEqual([{ name: 'epic', rank: null }])
     },
     order: async () => {
-      expect(await ids((t) => t.order('pages', { ascending: false }).order('id'))).toEqual([2, 3, 1, 4])
+      expect(await ids((t) => t.order('pages', { ascending: false }).order('id'))).toEqual([
+        2, 3, 1, 4,
+      ])
       expect(await ids((t) => t.order('price', { nullsFirst: true }))).toEqual([3, 4, 1, 2])
     },
     limit: async () => expect(await ids((t) => t.limit(2))).toEqual([1, 2]),
@@ -105,14 +118,22 @@ const proofs: Record<string, Record<string, () => Promise<unknown>>> = {
       const { data } = await client().from('books').select('id').eq('id', 1).single()
       expect(data).toEqual({ id: 1 })
       const { error, status } = await client().from('books').select('id').single()
-      expect([status, error.code, error.details]).toEqual([406, 'PGRST116', 'The result contains 4 rows'])
+      expect([status, error.code, error.details]).toEqual([
+        406,
+        'PGRST116',
+        'The result contains 4 rows',
+      ])
     },
     maybeSingle: async () => {
       const { data, error } = await client().from('books').select('id').eq('id', 99).maybeSingle()
       expect([data, error]).toEqual([null, null])
     },
     csv: async () => {
-      const { data } = await client().from('books').select('id,title,...author_id(name)').lt('id', 3).csv()
+      const { data } = await client()
+        .from('books')
+        .select('id,title,...author_id(name)')
+        .lt('id', 3)
+        .csv()
       expect(data).toBe('id,title,name\n1,Alpha,Ann\n2,Beta,Ann')
     },
     geojson: async () => {
@@ -132,7 +153,11 @@ const proofs: Record<string, Record<string, () => Promise<unknown>>> = {
     },
     returns: async () => expect(await ids((t) => t.returns())).toHaveLength(4),
     maxAffected: async () => {
-      const { error } = await client().from('genres').update({ rank: 1 }).gt('name', '').maxAffected(2)
+      const { error } = await client()
+        .from('genres')
+        .update({ rank: 1 })
+        .gt('name', '')
+        .maxAffected(2)
       expect([error.code, error.details]).toEqual(['PGRST124', 'The query affects 3 rows'])
       expect((await client().from('genres').select('rank')).data).toEqual([
         { rank: 2 },
@@ -154,7 +179,9 @@ const proofs: Record<string, Record<string, () => Promise<unknown>>> = {
       expect([head.data, head.count]).toEqual([null, 4])
     },
     insert: async () => {
-      const { status, error } = await client().from('genres').insert([{ name: 'a' }, { name: 'b', rank: 1 }])
+      const { status, error } = await client()
+        .from('genres')
+        .insert([{ name: 'a' }, { name: 'b', rank: 1 }])
       expect([status, error]).toEqual([201, null])
       const { data } = await client()
         .from('genres')
@@ -165,7 +192,13 @@ const proofs: Record<string, Record<string, () => Promise<unknown>>> = {
     upsert: async () => {
       const { data } = await client()
         .from('genres')
-        .upsert([{ name: 'crime', rank: 8 }, { name: 'new', rank: 9 }], { onConflict: 'name' })
+        .upsert(
+          [
+            { name: 'crime', rank: 8 },
+            { name: 'new', rank: 9 },
+          ],
+          { onConflict: 'name' },
+        )
         .select()
         .order('rank')
       expect(data).toEqual([
@@ -204,18 +237,29 @@ const proofs: Record<string, Record<string, () => Promise<unknown>>> = {
     // What the other methods are made of.
     cloneRequestState: async () => {
       const table = client().from('books')
-      const [one, two] = await Promise.all([table.select('id').eq('id', 1), table.select('id').eq('id', 2)])
+      const [one, two] = await Promise.all([
+        table.select('id').eq('id', 1),
+        table.select('id').eq('id', 2),
+      ])
       expect([one.data, two.data]).toEqual([[{ id: 1 }], [{ id: 2 }]])
     },
   },
   PostgrestBuilder: {
     throwOnError: async () => proofs.PostgrestFilterBuilder?.throwOnError?.(),
     stripNulls: async () => {
-      const { data } = await client().from('books').select('id, price, editor_id, meta').eq('id', 3).stripNulls()
+      const { data } = await client()
+        .from('books')
+        .select('id, price, editor_id, meta')
+        .eq('id', 3)
+        .stripNulls()
       expect(data).toEqual([{ id: 3, editor_id: 1 }])
     },
     setHeader: async () => {
-      const { count } = await client().from('books').select('id').setHeader('Prefer', 'count=exact').limit(0)
+      const { count } = await client()
+        .from('books')
+        .select('id')
+        .setHeader('Prefer', 'count=exact')
+        .limit(0)
       expect(count).toBe(4)
     },
     retry: async () => expect(await ids((t) => t.retry(false))).toHaveLength(4),
@@ -255,12 +299,15 @@ const proofs: Record<string, Record<string, () => Promise<unknown>>> = {
 describe('the stock client', () => {
   for (const [name, exported] of Object.entries(postgrest)) {
     if (typeof exported !== 'function' || !exported.prototype) continue
-    const methods = Object.getOwnPropertyNames(exported.prototype).filter((m) => m !== 'constructor')
+    const methods = Object.getOwnPropertyNames(exported.prototype).filter(
+      (m) => m !== 'constructor',
+    )
     describe(name, () => {
       it('has no method that is not here', () => {
         expect(Object.keys(proofs[name] ?? {}).sort()).toEqual(methods.sort())
       })
-      for (const [method, prove] of Object.entries(proofs[name] ?? {})) it(method, async () => void (await prove()))
+      for (const [method, prove] of Object.entries(proofs[name] ?? {}))
+        it(method, async () => void (await prove()))
     })
   }
 })

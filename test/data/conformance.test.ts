@@ -44,7 +44,10 @@ const overrun = data(makeBase(), {
 const checked = data(makeBase(), {
   identity: people,
   tables: {
-    tags: expose(tags, { insert: () => true, schema: v.object({ name: v.pipe(v.string(), v.minLength(2)) }) }),
+    tags: expose(tags, {
+      insert: () => true,
+      schema: v.object({ name: v.pipe(v.string(), v.minLength(2)) }),
+    }),
   },
 })
 
@@ -115,7 +118,11 @@ conforms('data', {
       route: 'POST /batch',
       ask: () => ({
         path: '/batch',
-        body: { operations: [{ method: 'POST', path: '/notes', body: { title: 'new', owner_id: 'alice' } }] },
+        body: {
+          operations: [
+            { method: 'POST', path: '/notes', body: { title: 'new', owner_id: 'alice' } },
+          ],
+        },
       }),
       answers: { guest: 401, owner: 200, stranger: 403, service: 200 },
     },
@@ -161,7 +168,8 @@ conforms('data', {
     '22003': post('/kinds', { whole: 1e30 }),
     '22007': post('/kinds', { millis: 'yesterday' }),
     '22008': post('/kinds', { millis: '2024-02-30' }),
-    '22023': () => mount({ [rest]: checked })(`${rest}/tags`, { token: alice, body: { name: 'x' } }),
+    '22023': () =>
+      mount({ [rest]: checked })(`${rest}/tags`, { token: alice, body: { name: 'x' } }),
     '2201B': owner('/notes?title=match.('),
     '22025': owner(`/notes?title=like.${encodeURIComponent('a\\')}`),
     '22P02': post('/kinds', { whole: 'many' }),

@@ -24,18 +24,29 @@ const store = data(makeBase(), {
 const ask = mount({ '/r': store })
 
 beforeAll(() =>
-  freshDatabase([store], [
-    'CREATE TABLE places (id INTEGER PRIMARY KEY, name TEXT, spot TEXT, lng REAL, lat REAL)',
-    `INSERT INTO places VALUES (1, 'a', '{"type":"Point","coordinates":[13.4,52.5]}', 13.4, 52.5), (2, 'b', '[1,2]', 1, 2), (3, 'c', NULL, NULL, 2)`,
-  ]),
+  freshDatabase(
+    [store],
+    [
+      'CREATE TABLE places (id INTEGER PRIMARY KEY, name TEXT, spot TEXT, lng REAL, lat REAL)',
+      `INSERT INTO places VALUES (1, 'a', '{"type":"Point","coordinates":[13.4,52.5]}', 13.4, 52.5), (2, 'b', '[1,2]', 1, 2), (3, 'c', NULL, NULL, 2)`,
+    ],
+  ),
 )
 
-const feature = (geometry: unknown, properties: unknown) => ({ type: 'Feature', geometry, properties })
+const feature = (geometry: unknown, properties: unknown) => ({
+  type: 'Feature',
+  geometry,
+  properties,
+})
 const point = (...coordinates: number[]) => ({ type: 'Point', coordinates })
 
 const get = async (path: string) => {
   const response = await ask(`/r/${path}`, { headers: { accept: 'application/geo+json' } })
-  return { status: response.status, type: response.headers.get('content-type'), body: await response.json() }
+  return {
+    status: response.status,
+    type: response.headers.get('content-type'),
+    body: await response.json(),
+  }
 }
 
 describe('GeoJSON', () => {

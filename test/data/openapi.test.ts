@@ -21,7 +21,9 @@ describe('OpenAPI', () => {
     const { data, error } = await client(alice).getOpenApiSpec()
     expect(error).toBeNull()
     expect(data).toMatchObject({ swagger: '2.0', host: 'app.example', basePath: '/rest/v1' })
-    const both = await Promise.all(['/rest/v1', '/rest/v1/'].map(async (path) => (await ask(path)).json()))
+    const both = await Promise.all(
+      ['/rest/v1', '/rest/v1/'].map(async (path) => (await ask(path)).json()),
+    )
     expect(both[0]).toEqual(both[1])
   })
 

@@ -44,7 +44,7 @@ const shortened = (real: Database, length: number): Database =>
             })
         : name === 'withSession'
           ? undefined
-          : (target[name as 'prepare'] as Function).bind(target),
+          : target[name as 'prepare'].bind(target),
   })
 
 const dry = 'tx=rollback'

@@ -125,7 +125,7 @@ const exported: Record<string, string[]> = {
     'workos',
     'zoom',
   ],
-  data: ['data', 'expose'],
+  data: ['changes', 'data', 'expose'],
   jwks: ['jwks'],
 }
 

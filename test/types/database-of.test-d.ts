@@ -51,6 +51,20 @@ const pairs = sqliteTable(
   (t) => [primaryKey({ columns: [t.left, t.right] })],
 )
 
+type Id = string & { readonly brand: 'id' }
+interface Tree {
+  at: Date
+  leaves?: (Tree | bigint)[]
+}
+const typedJson = sqliteTable('typed_json', {
+  id: text('id').$type<Id>().primaryKey(),
+  tree: text('tree', { mode: 'json' }).$type<Tree>().notNull(),
+  pair: text('pair', { mode: 'json' }).$type<readonly [Date, 'x' | 1]>(),
+  any: text('any', { mode: 'json' }).$type<Json>().notNull(),
+  version: integer('version').notNull(),
+  changedBy: text('changed_by').notNull(),
+})
+
 const store = data(
   bind<{ DB: never }>({ db: (env) => env.DB, kv: () => ({}) as never, secret: () => '' }),
   {
@@ -63,6 +77,7 @@ const store = data(
         readOnly: ['score'],
       }),
       renamed: expose(pairs, { select: () => true }),
+      typed_json: expose(typedJson, { version: 'version', set: { changedBy: (who) => who.id } }),
     },
   },
 )
@@ -143,7 +158,22 @@ expectTypeOf<Update['body']>().toEqualTypeOf<string | null | undefined>()
 expectTypeOf<keyof Update>().toEqualTypeOf<Exclude<keyof Things['Row'], 'score' | 'double'>>()
 
 // Table names are those of the URL.
-expectTypeOf<keyof Database['public']['Tables']>().toEqualTypeOf<'things' | 'renamed'>()
+expectTypeOf<keyof Database['public']['Tables']>().toEqualTypeOf<
+  'things' | 'renamed' | 'typed_json'
+>()
+
+// JSON of a `$type` as it travels, to any depth; a branded text stays one. What the server sets cannot be written.
+type Typed = Database['public']['Tables']['typed_json']
+interface WireTree {
+  at: string
+  leaves?: (WireTree | string)[]
+}
+expectTypeOf<Typed['Row']['id']>().toEqualTypeOf<Id>()
+expectTypeOf<Typed['Row']['tree']>().toEqualTypeOf<WireTree>()
+expectTypeOf<Typed['Row']['pair']>().toEqualTypeOf<readonly [string, 'x' | 1] | null>()
+expectTypeOf<Typed['Row']['any']>().toEqualTypeOf<Json>()
+expectTypeOf<keyof Typed['Insert']>().toEqualTypeOf<'id' | 'tree' | 'pair' | 'any'>()
+expectTypeOf<keyof Typed['Update']>().toEqualTypeOf<'id' | 'tree' | 'pair' | 'any'>()
 
 export async function stockClient() {
   const all = await client.from('things').select()

@@ -4,11 +4,12 @@ import { Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { importJWK, jwtVerify } from 'jose'
 import * as v from 'valibot'
+import * as schema from './tables.ts'
 import { audience, type Env, issuer, notes } from './tables.ts'
 
 /*
- * What a careful developer writes for one table: the token verified, every body validated, every statement bound to the
- * owner, one trip each.
+ * What a careful developer writes for these tables: the token verified, every body validated, every statement bound to
+ * the owner, one trip each.
  */
 type Variables = { Bindings: Env; Variables: { owner: string } }
 
@@ -45,6 +46,7 @@ const id = v.pipe(
 
 export default new Hono<Variables>()
   .use('/notes', signedIn)
+  .use('/threads', signedIn)
   .get('/notes', async (c) => {
     const db = drizzle(c.env.DB)
     const given = c.req.query('id')
@@ -61,6 +63,22 @@ export default new Hono<Variables>()
       .where(eq(notes.ownerId, c.var.owner))
       .orderBy(desc(notes.createdAt))
       .limit(limit)
+    return c.json(rows, 200)
+  })
+  .get('/threads', async (c) => {
+    const limit = Math.min(Number(c.req.query('limit') ?? 100), 100)
+    const rows = await drizzle(c.env.DB, { schema }).query.notes.findMany({
+      columns: { id: true, title: true },
+      where: eq(notes.ownerId, c.var.owner),
+      orderBy: desc(notes.createdAt),
+      limit,
+      with: {
+        comments: {
+          columns: { id: true, text: true },
+          with: { author: { columns: { id: true, name: true } } },
+        },
+      },
+    })
     return c.json(rows, 200)
   })
   .post('/notes', async (c) => {

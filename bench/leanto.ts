@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { bind } from 'leanto'
 import { data, expose } from 'leanto/data'
 import { jwks } from 'leanto/jwks'
-import { audience, type Env, issuer, notes } from './tables.ts'
+import { audience, comments, type Env, issuer, notes, users as people } from './tables.ts'
 
 let jwk = ''
 const base = bind<Env>({ db: (env) => env.DB, kv: (env) => env.KV, secret: (env) => env.SECRET })
@@ -24,6 +24,8 @@ const store = data(base, {
       delete: (who) => eq(notes.ownerId, who.id),
       defaults: { ownerId: (who) => who.id },
     }),
+    comments: expose(comments, { select: () => true }),
+    users: expose(people, { select: () => true }),
   },
 })
 const app = new Hono<{ Bindings: Env }>().route('/', store.routes)

@@ -3,6 +3,7 @@ import type { Resource } from './expose.ts'
 import type { Fn } from './function.ts'
 import { type Parameters, parametersOf } from './function-names.ts'
 import { rowResource } from './function-rows.ts'
+import type { DescribedFunction } from './openapi.ts'
 
 /** A function as calls use it: derived once, when the module is built. */
 export interface Callable {
@@ -61,13 +62,16 @@ function tableOf(
 export const mayCall = ({ fn: { options } }: Callable, who: Principal): boolean =>
   who.role === 'service' || options.allow?.(who) === true
 
-/** The functions that someone may call, with what is known of their arguments in JSON Schema. */
+/** The functions that someone may call, for the description of the API. */
 export const describedFunctions = (
   functions: Iterable<Callable>,
   who: Principal,
-): Record<string, Record<string, unknown>> =>
+): Record<string, DescribedFunction> =>
   Object.fromEntries(
     [...functions]
       .filter((callable) => mayCall(callable, who))
-      .map(({ name, parameters }) => [name, parameters?.schema ?? { type: 'object' }]),
+      .map(({ name, readOnly, parameters }) => [
+        name,
+        { readOnly, schema: parameters?.schema ?? { type: 'object' } },
+      ]),
   )

@@ -17,7 +17,7 @@ import { dataFaults } from './faults.ts'
 import { columnDefault, type Inserted, type JsonObject, layOut, updatedValue } from './payload.ts'
 import type { Plan, Planning } from './plan.ts'
 import type { Query } from './query.ts'
-import { allOf, checkOf, nothingShown, returnedBy, returning } from './returning.ts'
+import { allOf, checkOf, lastStates, nothingShown, returnedBy, returning } from './returning.ts'
 import { notSingle } from './rows.ts'
 import { type Fragment, sql } from './sql.ts'
 import { hasVersion, nextVersion } from './version.ts'
@@ -62,12 +62,16 @@ export function planInsert(
   const { prefer, single, precondition } = answering
   const merging = prefer.resolution === 'merge-duplicates'
   mustAllow(view, 'insert')
-  const returned = returnedBy(view, query, prefer, versioned)
+  const target = conflictTarget(view, query, prefer.resolution !== undefined)
+  const returned = returnedBy(view, query, {
+    prefer,
+    versioned,
+    key: merging && rows.length > 1 ? target : undefined,
+  })
   // As in Postgres: what comes back, and what is found to be there already, must be readable.
   const reads = returned !== undefined || merging
   if (reads) mustAllow(view, 'select')
   if (merging) mustAllow(view, 'update')
-  const target = conflictTarget(view, query, prefer.resolution !== undefined)
   const about = {
     view,
     operation: 'insert' as const,
@@ -136,7 +140,7 @@ export function planInsert(
       const writes =
         results.length - guards.length - chunks.length * (tally.returns || !tally.matters ? 1 : 2)
       const told = toldBy(results.slice(writes, results.length - guards.length), returned)
-      return { ...told, found: sumOf(results.slice(from, writes)) }
+      return { ...told, rows: lastStates(told.rows), found: sumOf(results.slice(from, writes)) }
     },
     capture(slot) {
       const referred = slot.referred.length > 0

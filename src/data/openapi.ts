@@ -87,6 +87,23 @@ export function openApi(
   }
 }
 
+/** How a function is called: by POST, and, if it only reads, by GET with its arguments in the query string. */
+function callsOf(name: string, { schema, readOnly }: DescribedFunction): Json {
+  const about = { tags: [`(rpc) ${name}`], responses: { 200: { description: 'OK' } } }
+  const required = (schema.required ?? []) as readonly string[]
+  const args = Object.keys((schema.properties ?? {}) as Json).map((argument) => ({
+    name: argument,
+    in: 'query',
+    type: 'string',
+    required: required.includes(argument),
+  }))
+  const body = { name: 'args', in: 'body', required: true, schema }
+  return {
+    ...(readOnly ? { get: { ...about, parameters: args } } : {}),
+    post: { ...about, parameters: [body, ref('parameters', 'preferParams')] },
+  }
+}
+
 const ref = (kind: 'definitions' | 'parameters', name: string) => ({ $ref: `#/${kind}/${name}` })
 
 /** Whether any row could pass: a policy that is `false` outright closes the verb. */

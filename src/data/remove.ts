@@ -24,7 +24,7 @@ export function planRemove(
   mustAllow(view, 'delete')
   mustAllow(view, 'select')
   const { table } = view.resource
-  const returned = returnedBy(view, query, answering.prefer)
+  const returned = returnedBy(view, query, { prefer: answering.prefer })
   const where = reached(view, query, 'delete')
   const { match } = answering.precondition
   // In RETURNING, because SQLite may ask the terms of a WHERE in any order, of rows that the others leave out.

@@ -1,5 +1,6 @@
 import type { QueryResult } from '../core/database.ts'
 import { every, fieldOf, guard, type View } from './compile.ts'
+import type { Field } from './expose.ts'
 import { dataFaults } from './faults.ts'
 import { compileNode, fieldOutput } from './node.ts'
 import { orderOutputs, sorted } from './order.ts'
@@ -7,7 +8,8 @@ import type { Preferences } from './prefer.ts'
 import type { Query } from './query.ts'
 import { type Output, outputSql, packed, type Row, unpacked } from './rows.ts'
 import { type Fragment, sql } from './sql.ts'
-import { versionName, versionOutput } from './version.ts'
+import { bytesOf } from './stored.ts'
+import { versionOutput } from './version.ts'
 import type { OrderTerm } from './where.ts'
 import { numberType } from './wire.ts'
 
@@ -30,22 +32,27 @@ export const nothingShown = (view: View, query: Query): Returned => ({
 
 const shownName = 'leanto:shown'
 const rowName = 'leanto:row'
+const keyName = 'leanto:key:'
 
 // A row of more columns than D1 answers with travels as one JSON value.
 const maxColumns = 100
 
 /**
  * @param versioned Whether the answer tells the version, also if it shows no row.
+ * @param key What tells the rows apart, where one of them may be written twice.
  * @returns `undefined` if the answer is no more than that it happened: that takes no right to read.
  */
 export function returnedBy(
   view: View,
   query: Query,
-  prefer: Preferences,
-  versioned = false,
+  about: { prefer: Preferences; versioned?: boolean; key?: readonly Field[] | undefined },
 ): Returned | undefined {
+  const { prefer, versioned = false, key = [] } = about
   const { version, primaryKey } = view.resource
-  const others = version ? [versionOutput(view, version)] : []
+  const others = [
+    ...(version ? [versionOutput(view, version)] : []),
+    ...key.map((field, i) => ({ ...fieldOutput(view, field), name: `${keyName}${i}` })),
+  ]
   if (prefer.return === 'representation') {
     const plan = compileNode(view, { ...query, filters: [] }, { next: 1 })
     if (plan.grouped)
@@ -56,9 +63,9 @@ export function returnedBy(
     const shown = plan.where === every([]) ? [] : [shownOutput(plan.where)]
     return { outputs: plan.outputs, others: [...others, ...shown], terms: plan.terms }
   }
-  const key = primaryKey.filter((field) => fieldOf(view, field.name))
-  if (prefer.return === 'headers-only' && key.length > 0)
-    return { outputs: key.map((field) => fieldOutput(view, field)), others, terms: [] }
+  const own = primaryKey.filter((field) => fieldOf(view, field.name))
+  if (prefer.return === 'headers-only' && own.length > 0)
+    return { outputs: own.map((field) => fieldOutput(view, field)), others, terms: [] }
   return versioned && version ? { outputs: [], others, terms: [] } : undefined
 }
 
@@ -105,6 +112,21 @@ export function returnedRows(returned: Returned, results: readonly QueryResult[]
     return typeof json === 'string' ? unpacked(all, JSON.parse(json) as unknown[]) : row
   })
   return sorted(read, returned.terms)
+}
+
+/** Of a row that was written twice, what it was in between is no row: each is answered as it came to be. */
+export function lastStates(rows: Row[]): Row[] {
+  const last = new Map(rows.map((row) => [keyOf(row), row]))
+  return last.size === rows.length ? rows : rows.map((row) => last.get(keyOf(row)) as Row)
+}
+
+/** Without a key, each row is one of its own. */
+function keyOf(row: Row): unknown {
+  const key = Object.entries(row).filter(([name]) => name.startsWith(keyName))
+  if (key.length === 0) return row
+  return JSON.stringify(
+    key.map(([, value]) => (typeof value === 'object' && value ? [...bytesOf(value)] : value)),
+  )
 }
 
 /** The rows that the answer shows. */

@@ -41,7 +41,7 @@ export function planUpdate(
 ): Plan<WriteResult> {
   mustAllow(view, 'update')
   mustAllow(view, 'select')
-  const returned = returnedBy(view, query, answering.prefer, true)
+  const returned = returnedBy(view, query, { prefer: answering.prefer, versioned: true })
   const where = reached(view, query, 'update')
   const changes = changesOf(scope, view, query.columns, body)
   const about = {

@@ -1,6 +1,6 @@
 import * as postgrest from '@supabase/postgrest-js'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { client as typed, fresh } from './library.ts'
+import { fresh, client as typed } from './library.ts'
 import { alice } from './store.ts'
 
 /*

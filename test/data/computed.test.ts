@@ -83,6 +83,9 @@ describe('computed columns', () => {
       { sum: 3, least: 3, has_secret: false },
       { sum: 11, least: 4, has_secret: true },
     ])
+    expect(await get('/authors?select=asked_by,count()', { token: alice })).toEqual([
+      { asked_by: 'alice', count: 3 },
+    ])
     const first = await ask('/rest/v1/authors?select=id&order=stars.desc&limit=2&cursor=')
     expect(await first.json()).toEqual([{ id: 1 }, { id: 2 }])
     const cursor = first.headers.get('next-cursor')
@@ -176,6 +179,52 @@ describe('computed columns and writes', () => {
         headers: { prefer: 'return=representation, tx=rollback' },
       }),
     ).toEqual([{ shout: 'FIVE' }, { shout: 'ONE' }, { shout: 'THREE' }, { shout: 'TWO' }])
+  })
+
+  it('are returned as well where the rows are read again within the transaction', async () => {
+    const kept = async (path: string, method: string, body?: unknown, more = '') => {
+      const headers = { prefer: `return=representation, tx=rollback${more}` }
+      return get(path, { method, body, headers, token: alice })
+    }
+    expect(
+      await kept('/authors?select=full_name,asked_by,best(id)', 'POST', { first: 'Eve' }),
+    ).toEqual([{ full_name: 'Eve', asked_by: 'alice', best: [] }])
+    expect(
+      await kept(
+        '/authors?select=full_name,best(id)',
+        'POST',
+        [
+          { id: 2, first: 'Rob' },
+          { id: 7, first: 'Eve' },
+        ],
+        ', resolution=merge-duplicates',
+      ),
+    ).toEqual([
+      { full_name: 'Rob', best: [{ id: 3 }] },
+      { full_name: 'Eve', best: [] },
+    ])
+    expect(
+      await kept('/posts?id=eq.5&select=shout,authors!author_id(full_name)', 'DELETE'),
+    ).toEqual([{ shout: 'FIVE', authors: { full_name: 'Cid Cole' } }])
+    const batch = await get('/batch', {
+      body: {
+        operations: [
+          {
+            method: 'PATCH',
+            path: '/authors?id=eq.2&select=full_name',
+            body: { last: 'Bee' },
+            headers: { prefer: 'return=representation' },
+          },
+          { method: 'GET', path: '/authors?full_name=eq.Bob%20Bee&select=id,first_post(shout)' },
+        ],
+      },
+    })
+    expect(batch).toMatchObject({
+      results: [
+        { body: [{ full_name: 'Bob Bee' }] },
+        { body: [{ id: 2, first_post: { shout: 'THREE' } }] },
+      ],
+    })
   })
 
   it('are never written', async () => {

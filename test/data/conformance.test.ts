@@ -126,10 +126,24 @@ conforms('data', {
       }),
       answers: { guest: 401, owner: 200, stranger: 403, service: 200 },
     },
-    ...['GET', 'POST'].map((method) => ({
+    {
+      route: 'GET /rpc/:function',
+      ask: () => ({ path: '/rpc/mine' }),
+      answers: { guest: 401, owner: 200, stranger: 200, service: 200 },
+    },
+    {
+      route: 'POST /rpc/:function',
+      ask: () => ({
+        path: '/rpc/mine?id=eq.1',
+        body: {},
+        headers: { accept: 'application/vnd.pgrst.object+json' },
+      }),
+      answers: { guest: 401, owner: 200, stranger: 406, service: 200 },
+    },
+    ...['PATCH', 'PUT', 'DELETE'].map((method) => ({
       route: `${method} /rpc/:function`,
-      ask: () => ({ path: '/rpc/anything', method }),
-      answers: { guest: 404, owner: 404, stranger: 404, service: 404 },
+      ask: () => ({ path: '/rpc/mine', method }),
+      answers: { guest: 405, owner: 405, stranger: 405, service: 405 },
     })),
   ],
   faults: {
@@ -141,6 +155,7 @@ conforms('data', {
     },
     PGRST001: failing('D1_ERROR: Network connection lost.'),
     PGRST100: owner('/notes?id=nonsense.1'),
+    PGRST101: owner('/rpc/mine', { method: 'DELETE' }),
     PGRST102: post('/notes', '{'),
     PGRST103: owner('/notes?offset=5', as('count=exact')),
     PGRST105: owner('/notes?title=eq.x', { method: 'PUT', body: { id: 1 } }),
@@ -158,6 +173,7 @@ conforms('data', {
       ...as('handling=strict, max-affected=0'),
     }),
     PGRST127: post('/notes?select=count()', { title: 'x' }, as('return=representation')),
+    PGRST128: owner('/rpc/zero', as('handling=strict, max-affected=1')),
     PGRST200: owner('/notes?select=tags(name)'),
     PGRST201: () => mount({ [rest]: makeLibrary(makeBase()) })(`${rest}/books?select=members(id)`),
     PGRST202: owner('/rpc/anything'),
@@ -179,6 +195,7 @@ conforms('data', {
     '23505': post('/notes', { title: 'first' }),
     '23514': post('/notes', { title: 'x'.repeat(201) }),
     '428C9': post('/kinds', { double: 1 }),
+    '25006': owner('/rpc/double?n=1'),
     '42501': owner('/closed'),
     '42703': owner('/notes?select=secret'),
     '42704': owner('/notes?select=id::nonsense'),

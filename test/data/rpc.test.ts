@@ -3,7 +3,8 @@ import { data, expose, fn } from 'leanto/data'
 import * as v from 'valibot'
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { makeBase, mount } from '../kit/world.ts'
-import { call, entered, fresh, get, titles } from './rpc-world.ts'
+import { toStandardJson } from './rpc-schemas.ts'
+import { ask, call, entered, fresh, get, titles } from './rpc-world.ts'
 import { alice, bob, people, tags } from './store.ts'
 
 const post = (body: unknown = {}, more = {}) => ({ body, ...more })
@@ -285,6 +286,45 @@ describe('functions that write', () => {
     expect(await count()).toBe(5)
     // What PostgREST no longer knows is let pass otherwise.
     expect(await tried('', { prefer: 'params=single-object' })).toHaveLength(2)
+  })
+})
+
+describe('the description', () => {
+  beforeAll(fresh)
+
+  it('lists the functions that the caller may call, and how', async () => {
+    const described = async (options = {}) => {
+      const response = await ask('/rest/v1/', options)
+      return ((await response.json()) as { paths: Record<string, object> }).paths
+    }
+    const guest = await described()
+    expect(Object.keys(guest['/rpc/add'] as object)).toEqual(['get', 'post'])
+    expect(Object.keys(guest['/rpc/by_drizzle_write'] as object)).toEqual(['post'])
+    expect(guest).not.toHaveProperty('/rpc/closed')
+    expect(guest).not.toHaveProperty('/rpc/members')
+    expect(guest).not.toHaveProperty('/rpc/write')
+    expect(await described({ token: alice })).toHaveProperty('/rpc/write')
+    expect(await described({ key: 'secret' })).toHaveProperty('/rpc/closed')
+  })
+
+  it('says the arguments that a schema tells', async () => {
+    const schema = toStandardJson(v.object({ a: v.number() }), {
+      type: 'object',
+      properties: { a: { type: 'number' } },
+      required: ['a'],
+    })
+    const told = mount({
+      '/r': data(makeBase(), {
+        identity: people,
+        tables: {},
+        functions: { take: fn(schema, () => 1, { allow: () => true, readOnly: true }) },
+      }),
+    })
+    const { paths } = (await (await told('/r/')).json()) as { paths: Record<string, object> }
+    expect(paths['/rpc/take']).toMatchObject({
+      get: { parameters: [{ name: 'a', in: 'query', required: true }] },
+      post: { parameters: [{ name: 'args', schema: { required: ['a'] } }, {}] },
+    })
   })
 })
 

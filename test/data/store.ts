@@ -13,7 +13,8 @@ import {
   unique,
 } from 'drizzle-orm/sqlite-core'
 import type { Base, Principal } from 'leanto'
-import { type DatabaseOf, data, expose } from 'leanto/data'
+import { type DatabaseOf, data, expose, fn } from 'leanto/data'
+import * as v from 'valibot'
 import { identity } from '../../src/core/identity.ts'
 import { type Ask, freshDatabase, makeBase, mount, site } from '../kit/world.ts'
 
@@ -173,6 +174,15 @@ export const makeStore = <Env>(base: Base<Env>) =>
         update: (who) => and(eq(tickets.ownerId, who.id), eq(tickets.state, 'open')),
         maxRows: 3,
       }),
+    },
+    functions: {
+      mine: fn(v.object({}), () => true, {
+        returns: 'notes',
+        readOnly: true,
+        allow: (who) => who.role === 'authenticated',
+      }),
+      double: fn(v.object({ n: v.number() }), (_scope, { n }) => n * 2, { allow: () => true }),
+      zero: fn(v.object({}), () => 0, { allow: () => true, readOnly: true }),
     },
   })
 

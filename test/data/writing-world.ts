@@ -271,6 +271,25 @@ const many = (of: (i: number) => unknown, count: number) =>
 
 /** Writes that succeed, of every kind: what one way of writing does, every other must do. */
 export const writes: readonly Write[] = [
+  {
+    method: 'POST',
+    path: '/plain',
+    body: [
+      { id: 1, text: 'a' },
+      { id: 50, text: 'n' },
+      { id: 1, text: 'b' },
+    ],
+    prefer: `${full}, ${merge}`,
+  },
+  {
+    method: 'POST',
+    path: '/bytes?select=data',
+    body: [
+      { id: '\\x01', data: '\\x01' },
+      { id: '\\x01', data: '\\x02' },
+    ],
+    prefer: `${full}, ${merge}`,
+  },
   ...[
     '',
     full,

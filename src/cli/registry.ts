@@ -22,7 +22,7 @@ const registry: Record<string, { module: string; load: Load }> = {
   },
   'auth/parts': {
     module: 'auth',
-    load: async () => (await import('../auth/parts/migrations.ts')).apiKeyMigrations,
+    load: async () => (await import('../auth/parts/migrations.ts')).partsMigrations,
   },
   'auth/passwords': { module: 'auth', load: async () => [] },
   'auth/providers': { module: 'auth', load: async () => [] },

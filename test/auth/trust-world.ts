@@ -47,7 +47,7 @@ export function signOld(
     .sign(new TextEncoder().encode(more.secret ?? oldSecret))
 }
 
-export const answers: Answers = { it: profile('g', 'other@example.com') }
+const answers: Answers = { it: profile('g', 'other@example.com') }
 export const inbox = makeInbox()
 
 export interface Moved {

@@ -148,7 +148,7 @@ describe('a page on another origin', () => {
     await atProvider(page, user)
     await asked(page)
     expect(new URL(page.url()).origin).toBe(api)
-    const text = await page.locator('main').innerText()
+    const text = await page.locator('main').textContent()
     expect(text).toContain(`${user}@provider.example`)
     expect(text).not.toContain(email)
     expect(text).toContain(email.slice(email.indexOf('@')))
@@ -191,7 +191,7 @@ describe('a page on another origin', () => {
       await atProvider(victim, user)
       if (flow === 'implicit') {
         await asked(victim)
-        expect(await victim.locator('.mark').innerText()).toContain('If someone sent you here')
+        expect(await victim.locator('.mark').textContent()).toContain('If someone sent you here')
         await button(victim, 'Cancel').click()
       } else {
         // The code is there, and the page has no verifier for it.

@@ -4,7 +4,7 @@ import { byId } from './condition.ts'
 import { authFaults } from './faults.ts'
 import { checkMetadata } from './metadata.ts'
 import { newUser } from './new-user.ts'
-import { happened } from './part.ts'
+import { signedUp } from './part.ts'
 import { answerSession, startSession } from './session.ts'
 import type { Settings } from './settings.ts'
 import type { Origin } from './sign-up.ts'
@@ -39,10 +39,7 @@ export const signInAnonymously =
         client,
       })
       const results = await scope.db.batch([insert, ...session.statements])
-      happened(settings, scope, { action: 'user_signedup', userId: row.id, network })
-      const { afterSignUp } = settings
-      if (afterSignUp)
-        scope.waitUntil(Promise.resolve().then(() => afterSignUp(scope, settings.toUser(row))))
+      signedUp(settings, scope, row, network)
       return await answerSession(settings, scope, session, results.at(-1))
     } catch (error) {
       giveBack(scope, budgets, error)

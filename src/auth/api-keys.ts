@@ -77,7 +77,10 @@ export function issuedKeys(): AuthPart {
     },
     purge: (scope) => [
       scope.db
-        .prepare('DELETE FROM leanto_auth_api_keys WHERE expires_at <= ?')
+        .prepare(
+          `DELETE FROM leanto_auth_api_keys WHERE hash IN (
+             SELECT hash FROM leanto_auth_api_keys WHERE expires_at <= ? LIMIT 1000)`,
+        )
         .bind(scope.now() - 30 * 86_400_000),
     ],
   }

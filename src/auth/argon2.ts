@@ -20,10 +20,13 @@ export interface Parameters {
   t: number
   /** Lanes. */
   p: number
+  /** Only foreign hashes are argon2i. @default 'id' */
+  type?: 'i' | 'id'
+  /** Of the hash, in bytes. @default 32 */
+  length?: number
 }
 
-const hashLength = 32
-const typeId = 2
+const types = { i: 1, id: 2 } as const
 const version = 0x13
 
 // Pure: the same bytes in, the same bytes out. Kept because instantiating costs more than a cheap hash.
@@ -37,9 +40,10 @@ function argon2(): Exports {
   return instance
 }
 
-/** Argon2id, version 1.3, 32 bytes. Synchronous: holds the isolate for its 25 ms or so. */
+/** Argon2id, version 1.3. Synchronous: holds the isolate for its 25 ms or so. */
 export function argon2id(password: Uint8Array, salt: Uint8Array, cost: Parameters): Uint8Array {
   const c = argon2()
+  const { type = 'id', length: hashLength = 32 } = cost
   const taken: [pointer: number, length: number][] = []
   const take = (length: number, bytes?: Uint8Array): number => {
     const pointer = c.malloc(length)
@@ -65,7 +69,7 @@ export function argon2id(password: Uint8Array, salt: Uint8Array, cost: Parameter
       hashLength,
       0,
       0,
-      typeId,
+      types[type],
       version,
     )
     if (code !== 0) throw new Error(`argon2: error ${code}`)

@@ -3,6 +3,8 @@ import { Fault } from '../core/fault.ts'
 import { exceeded, type Limit, refund, spend } from '../core/limit.ts'
 import type { Scope } from '../core/scope.ts'
 import { hash } from '../core/secret.ts'
+import type { Address } from './address.ts'
+import { type Condition, condition } from './condition.ts'
 import type { Settings } from './settings.ts'
 
 /** What one attempt spends. */
@@ -42,20 +44,54 @@ export const signUpBudgets = (
     ? [{ key: `auth:sign-up:${place(network)}`, limit: limits.signUps }]
     : []
 
+/** The budget of what begins at a provider: each stores a row before anyone has shown anything. */
+export const flowBudgets = (
+  { limits }: Settings,
+  scope: Scope,
+  network: string | null | undefined,
+): Budget[] =>
+  limits.flows && !scope.local ? [{ key: `auth:flow:${place(network)}`, limit: limits.flows }] : []
+
+export interface Sent {
+  type: 'email' | 'phone'
+  /** Where to, normalised; or, where that is read later, whose. */
+  target: string
+  network?: string | null | undefined
+}
+
 /**
  * The budgets of a message to an address, the same whether or not someone has an account by it. One network cannot spend
- * what another one has left, unless many together fill the inbox.
+ * what another one has left, unless many together fill the inbox; nor can it write to ever more addresses, each of which
+ * costs the host a mail, or a text message.
  */
 export async function messageBudgets(
-  { limits }: Settings,
-  { target, network }: { target: string; network?: string | null | undefined },
+  settings: Settings,
+  scope: Scope,
+  { type, target, network }: Sent,
 ): Promise<Budget[]> {
+  const { limits } = settings
   const budgets: Budget[] = []
   const address = await hash(target)
   if (limits.messages)
     budgets.push({ key: `auth:message:${place(network)}:${address}`, limit: limits.messages })
   if (limits.inbox) budgets.push({ key: `auth:inbox:${address}`, limit: limits.inbox })
-  return budgets
+  return [...budgets, ...networkBudgets(settings, scope, { type, network })]
+}
+
+export const sentTo = (
+  { type, value: target }: Address,
+  network: string | null | undefined,
+): Sent => ({ type, target, network })
+
+/** The budget of all that a network has sent to whomever. */
+export function networkBudgets(
+  { limits }: Settings,
+  scope: Scope,
+  { type, network }: Pick<Sent, 'type' | 'network'>,
+): Budget[] {
+  const kind = type === 'email' ? 'mails' : 'texts'
+  const limit = limits[kind]
+  return limit && !scope.local ? [{ key: `auth:${kind}:${place(network)}`, limit }] : []
 }
 
 /** The budgets of a guess at a code: those of a password. */
@@ -67,6 +103,14 @@ export const guessBudgets = (
 
 export const spendAll = (scope: Scope, budgets: readonly Budget[]): Statement[] =>
   budgets.map(({ key, limit }) => spend(scope.db, key, limit, scope.now()))
+
+/** In the batch that spends it: past the budget nothing is done. */
+export const within = ({ key, limit }: Budget): Condition =>
+  condition(
+    'coalesce((SELECT spent FROM leanto_core_limits WHERE key = ?), 0) <= ?',
+    key,
+    limit.max,
+  )
 
 export const refundAll = (scope: Scope, budgets: readonly Budget[]): Statement[] =>
   budgets.map(({ key }) => refund(scope.db, key))

@@ -3,6 +3,8 @@ import { uuidv7 } from '../core/id.ts'
 import type { Scope } from '../core/scope.ts'
 import type { TakenCode } from './codes.ts'
 import { and, type Condition, condition } from './condition.ts'
+import { endElsewhere } from './part.ts'
+import type { Settings } from './settings.ts'
 
 interface Effect {
   statements: readonly Statement[]
@@ -33,7 +35,7 @@ const half = `CASE t.kind WHEN 'email_change_new' THEN 'new' ELSE 'current' END`
  * The address changes once both mailboxes have agreed; at once if there was no proven one before, where the new one alone
  * is to agree.
  */
-export function changeEmail(scope: Scope, taken: TakenCode): Effect {
+export function changeEmail(settings: Settings, scope: Scope, taken: TakenCode): Effect {
   const { token, user } = taken
   const of = (column: string) => `(SELECT ${column} FROM leanto_auth_tokens t WHERE ${token.sql})`
   // Halves are equal if one mailbox agrees twice.
@@ -56,17 +58,18 @@ export function changeEmail(scope: Scope, taken: TakenCode): Effect {
        WHERE (${user.sql}) AND u.email_change IS NOT NULL`,
     )
     .bind(...token.values, ...user.values)
-  return { user: applied, statements: [...apply(scope, 'email', ready, applied), mark] }
+  return { user: applied, statements: [...apply(settings, scope, 'email', ready, applied), mark] }
 }
 
-export function changePhone(scope: Scope, { user }: TakenCode): Effect {
+export function changePhone(settings: Settings, scope: Scope, { user }: TakenCode): Effect {
   const ready = and(user, condition('u.phone_change IS NOT NULL'))
   const applied = and(user, condition('u.phone_change IS NULL'))
-  return { user: applied, statements: apply(scope, 'phone', ready, applied) }
+  return { user: applied, statements: apply(settings, scope, 'phone', ready, applied) }
 }
 
 /** Moves the pending address into its place, for the user `u` that `ready` selects. */
 function apply(
+  settings: Settings,
   scope: Scope,
   type: 'email' | 'phone',
   ready: Condition,
@@ -94,6 +97,7 @@ function apply(
          SELECT u.id FROM leanto_auth_users u WHERE (${ready.sql}) AND u.is_anonymous = 1)`,
       ...ready.values,
     ),
+    ...endElsewhere(settings, scope, { user: and(ready, condition('u.is_anonymous = 1')) }),
     statement(
       `UPDATE leanto_auth_users AS u SET ${type} = ${type}_change, ${type}_confirmed_at = ?,
          ${type}_change = NULL, ${type === 'email' ? 'email_change_half = NULL,' : ''}

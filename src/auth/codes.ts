@@ -163,12 +163,15 @@ export function randomDigits(length: number): string {
   return digits
 }
 
-export async function codeHash(scope: Scope, target: string, code: string): Promise<string> {
+export const codeHash = (scope: Scope, target: string, code: string): Promise<string> =>
+  keyedHash(scope, 'auth:code', JSON.stringify([target, code]))
+
+/** HMAC-SHA-256 under the secret, base64url: of what is too short to be stored as a plain hash. */
+export async function keyedHash(scope: Scope, purpose: string, text: string): Promise<string> {
   const algorithm = { name: 'HMAC', hash: 'SHA-256' }
-  const bits = await derive(scope.secret, 'auth:code')
+  const bits = await derive(scope.secret, purpose)
   const key = await crypto.subtle.importKey('raw', bits, algorithm, false, ['sign'])
-  const text = new TextEncoder().encode(JSON.stringify([target, code]))
-  return base64url(await crypto.subtle.sign('HMAC', key, text))
+  return base64url(await crypto.subtle.sign('HMAC', key, new TextEncoder().encode(text)))
 }
 
 export const purgeCodes = (scope: Scope): Statement =>

@@ -12,7 +12,8 @@ export const byId = (id: string): Condition => condition('u.id = ?', id)
 /** The user `u` with this address, which must be normalised. */
 export const byEmail = (email: string): Condition => condition('u.email = ?', email)
 
+/** All of them; of none, no condition at all. */
 export const and = (...conditions: readonly Condition[]): Condition => ({
-  sql: conditions.map(({ sql }) => `(${sql})`).join(' AND '),
+  sql: conditions.map(({ sql }) => `(${sql})`).join(' AND ') || '1',
   values: conditions.flatMap(({ values }) => values),
 })

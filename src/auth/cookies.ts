@@ -1,10 +1,12 @@
-import { Fault, faults } from '../core/fault.ts'
+import type { MiddlewareHandler } from 'hono'
+import { decodeJwt } from 'jose'
+import { Fault, problem } from '../core/fault.ts'
 import type { Route } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import { hash } from '../core/secret.ts'
 import { authFaults } from './faults.ts'
+import { ownFaults, requireOwn } from './own-pages.ts'
 import type { AuthPart, Doors } from './part.ts'
-import type { Settings } from './settings.ts'
 import type { Session } from './wire.ts'
 
 export interface CookieOptions {
@@ -14,13 +16,23 @@ export interface CookieOptions {
   maxAge?: number
 }
 
-const cookieFaults = faults({
-  bad_origin: [403, 'This request must come from the app’s own pages'],
-})
-
 // `__Host-`: only over HTTPS, for this host alone, and no subdomain can plant one (RFC 6265bis, 4.1.3.2).
 const accessCookie = '__Host-auth-access'
 const refreshCookie = '__Host-auth-refresh'
+
+/** The part, and what an app that renders on the server mounts before its pages. */
+export interface Cookies extends AuthPart {
+  /**
+   * Goes on with a session whose access token has ended, before the page is made: one trip then, none otherwise. Whatever
+   * comes after it, such as `users.signedIn`, knows the user, and the answer sets the new cookies and is not cached. Parallel
+   * loads get the same ones, within the grace of refresh tokens. A session that has ended leaves a guest without cookies.
+   *
+   * What is no GET must come from the app's own pages: else it is 403 `bad_origin`, as problem+json.
+   *
+   * @throws {TypeError} if the part is in no `with`.
+   */
+  readonly renewed: MiddlewareHandler
+}
 
 /** RFC 7240: how a page asks for cookies in the place of tokens. */
 const preference = /(?:^|,)\s*session\s*=\s*"?cookie"?\s*(?:,|;|$)/i
@@ -39,17 +51,6 @@ const asks = (request: Request): boolean => preference.test(request.headers.get(
 const byCookie = (request: Request): boolean =>
   !request.headers.has('authorization') && read(request, accessCookie) !== null
 
-/**
- * Whether one of the app's own pages has sent it. Browsers set both headers and no page can change them; what has
- * neither comes from no page that we know, and no form, content type or missing one makes a difference (case 64).
- */
-function isOwn(request: Request, site: string): boolean {
-  const fetchSite = request.headers.get('sec-fetch-site')
-  const origin = request.headers.get('origin')
-  if (fetchSite !== null) return fetchSite === 'same-origin'
-  return origin === site
-}
-
 /** A second factor's session goes where the first one's is. */
 const raised = (request: Request): boolean =>
   byCookie(request) && new URL(request.url).pathname.includes('/factors/')
@@ -67,9 +68,11 @@ const acting: readonly string[] = ['/reauthenticate', '/user/identities/authoriz
  * Whatever a cookie does, and not only reads, must come from the app's own pages: `Sec-Fetch-Site`, or `Origin` where a
  * browser does not send it. Elsewhere it is 403 `bad_origin`.
  *
+ * `renewed` does what `POST /cookie` does, for pages that the server makes: see `Cookies`.
+ *
  * @throws {TypeError} if an option is wrong.
  */
-export function cookies(options: CookieOptions = {}): AuthPart {
+export function cookies(options: CookieOptions = {}): Cookies {
   const { sameSite = 'lax', maxAge = 34_560_000 } = options
   if (sameSite !== 'lax' && sameSite !== 'strict')
     throw new TypeError('cookies: `sameSite` must be lax or strict')
@@ -82,10 +85,13 @@ export function cookies(options: CookieOptions = {}): AuthPart {
     set(accessCookie, session?.access_token ?? '', session ? session.expires_in : 0)
     set(refreshCookie, session?.refresh_token ?? '', session ? maxAge : 0)
   }
-  let settings: Settings | undefined
-  const requireOwn = (scope: Scope, request: Request) => {
-    if (!settings || !isOwn(request, settings.site(scope))) throw cookieFaults.bad_origin()
+  let mounted: Doors | undefined
+  const mustBeOwn = (scope: Scope, request: Request) => {
+    if (!mounted) throw ownFaults.bad_origin()
+    requireOwn(mounted.settings, scope, request)
   }
+  // By the request itself, so that it is there as long as the request is, and for no other.
+  const fresh = new WeakMap<Request, string | null>()
   const answer = (response: Response, session: Session): Response => {
     const { access_token, refresh_token, ...rest } = session
     // A redirect carries its tokens in its address: those are for whoever asked for them there.
@@ -98,10 +104,10 @@ export function cookies(options: CookieOptions = {}): AuthPart {
 
   return {
     name: 'cookies',
-    faults: cookieFaults,
+    faults: ownFaults,
     routes(doors): Route[] {
-      if (settings) throw new TypeError('cookies: one part is for one auth')
-      settings = doors.settings
+      if (mounted) throw new TypeError('cookies: one part is for one auth')
+      mounted = doors
       return [
         ['POST', '/cookie', renew(doors, answer, write)],
         ['DELETE', '/cookie', end(write)],
@@ -109,17 +115,52 @@ export function cookies(options: CookieOptions = {}): AuthPart {
     },
     guard(scope, request, { method, path }) {
       const cookie = byCookie(request)
-      if (path === '/cookie' || asks(request)) requireOwn(scope, request)
-      else if (cookie && (!safe(method) || acting.includes(path))) requireOwn(scope, request)
+      if (path === '/cookie' || asks(request)) mustBeOwn(scope, request)
+      else if (cookie && (!safe(method) || acting.includes(path))) mustBeOwn(scope, request)
     },
     credential(scope, request) {
-      const token = read(request, accessCookie)
-      if (token === null) return null
-      if (!safe(request.method)) requireOwn(scope, request)
+      const token = fresh.has(request) ? fresh.get(request) : read(request, accessCookie)
+      if (!token) return null
+      if (!safe(request.method)) mustBeOwn(scope, request)
       return token
     },
     reply: (_, request, session, response) =>
       asks(request) || raised(request) ? answer(response, session) : response,
+    async renewed(c, next) {
+      if (!mounted) throw new TypeError('cookies: must be listed in the `with` of auth first')
+      const request = c.req.raw
+      const refreshToken = read(request, refreshCookie)
+      const scope = mounted.scopeOf(c)
+      if (!refreshToken || request.headers.has('authorization') || isGood(scope, request))
+        return next()
+      let session: Session | null = null
+      try {
+        if (!safe(request.method)) mustBeOwn(scope, request)
+        session = await mounted.verbs.refresh(scope, { refreshToken })
+      } catch (error) {
+        // A failure of ours ends no session, and another site's form nothing at all.
+        if (!(error instanceof Fault)) throw error
+        if (error.status >= 500 || error.code === 'bad_origin') return problem(error)
+      }
+      fresh.set(request, session?.access_token ?? null)
+      await next()
+      // Whoever has just signed in or out has the last word.
+      if (c.res.headers.getSetCookie().some((cookie) => cookie.startsWith(refreshCookie))) return
+      const headers = new Headers()
+      write(headers, session)
+      for (const cookie of headers.getSetCookie()) c.header('set-cookie', cookie, { append: true })
+      c.header('cache-control', 'no-store')
+    },
+  }
+}
+
+/** Whether the access token has not ended. Not whether it is ours: that is asked by whoever takes it. */
+function isGood(scope: Scope, request: Request): boolean {
+  const token = read(request, accessCookie)
+  try {
+    return token !== null && Number(decodeJwt(token).exp) * 1000 > scope.now()
+  } catch {
+    return false
   }
 }
 

@@ -1,5 +1,6 @@
 import type { QueryResult } from '../core/database.ts'
 import type { Scope } from '../core/scope.ts'
+import { isGuestsStill, sessionOf, signInFirst } from './caller.ts'
 import { authFaults } from './faults.ts'
 import { sendMail } from './mails.ts'
 import { happened } from './part.ts'
@@ -13,7 +14,7 @@ import type { IdentityRow, SessionRow } from './wire.ts'
  * password (ASVS 5.0, 6.3.4). One trip.
  *
  * @param identity The provider's name, or the identity's id.
- * @throws {Fault} What `getUser` throws, `insufficient_aal`.
+ * @throws {Fault} What `getUser` throws, `insufficient_aal`, `reauthentication_needed`.
  */
 export async function mayChangeIdentities(
   settings: Settings,
@@ -22,6 +23,7 @@ export async function mayChangeIdentities(
   identity: string,
 ): Promise<SessionRow> {
   const row = checkCaller(scope, await callerStatement(settings, scope, caller).first())
+  if (isGuestsStill(row)) throw signInFirst()
   for (const { beforeUpdate } of settings.parts)
     beforeUpdate?.(row as never, { identity }, { aal: row.aal })
   return row
@@ -44,15 +46,16 @@ export interface UnlinkIdentity extends Caller {
 export const unlinkIdentity =
   (settings: Settings) =>
   async (scope: Scope, input: UnlinkIdentity): Promise<void> => {
-    const { userId, sessionId, identityId, network } = input
+    const { userId, identityId, network } = input
     const row = await mayChangeIdentities(settings, scope, input, identityId)
     const now = scope.now()
+    const session = sessionOf(scope, input)
     // The same for both statements: theirs, not the last, and asked for by a session that has not ended.
     const allowed = `EXISTS (SELECT 1 FROM leanto_auth_identities WHERE id = ?2 AND user_id = ?1)
       AND (SELECT count(*) FROM leanto_auth_identities WHERE user_id = ?1) > 1
-      AND EXISTS (SELECT 1 FROM leanto_auth_sessions s WHERE s.id = ?3 AND s.user_id = ?1
-        AND coalesce(s.not_after, ?4 + 1) > ?4)`
-    const run = (sql: string) => scope.db.prepare(sql).bind(userId, identityId, sessionId, now)
+      AND EXISTS (SELECT 1 FROM ${session.sql})`
+    const run = (sql: string, ...values: unknown[]) =>
+      scope.db.prepare(sql).bind(userId, identityId, ...values, ...session.values)
     const remaining =
       'leanto_auth_identities i WHERE i.user_id = leanto_auth_users.id AND i.id <> ?2'
     const vouched = `FROM ${remaining} AND i.email IS NOT NULL AND i.data ->> '$.email_verified' = 1
@@ -66,7 +69,7 @@ export const unlinkIdentity =
           `UPDATE leanto_auth_users SET
              email_confirmed_at = CASE
                WHEN ${has('email')} THEN email_confirmed_at
-               WHEN EXISTS (SELECT 1 ${vouched}) THEN coalesce(email_confirmed_at, ?4) END,
+               WHEN EXISTS (SELECT 1 ${vouched}) THEN coalesce(email_confirmed_at, ?3) END,
              email = CASE WHEN ${has('email')} THEN email ELSE (SELECT i.email ${vouched}) END,
              password = CASE WHEN ${has('email')} OR ${has('phone')} THEN password END,
              phone_confirmed_at = CASE WHEN ${has('phone')} THEN phone_confirmed_at END,
@@ -76,8 +79,9 @@ export const unlinkIdentity =
                '$.providers', json((SELECT json_group_array(provider) FROM (
                  SELECT i.provider, min(i.created_at) AS since FROM ${remaining}
                  GROUP BY i.provider ORDER BY since)))),
-             updated_at = ?4
+             updated_at = ?3
            WHERE id = ?1 AND ${allowed}`,
+          now,
         ),
         run(
           `DELETE FROM leanto_auth_identities

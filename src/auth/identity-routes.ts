@@ -12,7 +12,6 @@ type Handler = Route[2]
 /** Identities, and what answers where no OAuth provider is mounted. */
 export const identityRoutes = (doors: Doors): Route[] => [
   ['DELETE', '/user/identities/:identity_id', unlink(doors)],
-  ['POST', '/sso', closedSso],
   ...(doors.settings.parts.some(({ provider }) => provider) ? [] : closed(doors)),
 ]
 
@@ -31,10 +30,6 @@ const unlink =
     })
     return ok({})
   }
-
-const closedSso: Handler = () => {
-  throw authFaults.saml_provider_disabled()
-}
 
 const closed = ({ callerOf }: Doors): Route[] => [
   ['GET', '/authorize', (_scope, c) => refuseProvider(c.req.query('provider'))],

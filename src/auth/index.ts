@@ -8,6 +8,7 @@ import type { Module } from '../core/module.ts'
 import type { Identity } from '../core/ports.ts'
 import { type Route, routesOf } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
+import { withClosed } from './closed-routes.ts'
 import { purgeCodes } from './codes.ts'
 import { authFaults } from './faults.ts'
 import { authMigrations } from './migrations.ts'
@@ -59,11 +60,17 @@ export function auth<Env>(base: Base<Env>, options: AuthOptions<Env>): Auth {
   const settings = settingsOf(options)
   const verbs = verbsOf(settings)
   const { parts } = settings
-  const port = admitting(parts, identity(verifierOf(settings), proofsOf(settings)))
-  const doors: Doors = { settings, verbs, callerOf: gotrueCaller(settings), reply: replier(parts) }
+  const port = admitting(settings, identity(verifierOf(settings), proofsOf(settings)))
+  const doors: Doors = {
+    settings,
+    verbs,
+    scopeOf: (c) => base.scope(c),
+    callerOf: gotrueCaller(settings),
+    reply: replier(parts),
+  }
   const { routes, table } = routesOf(
     { base, render: renderFault, bug: renderBug },
-    [...authRoutes(doors), ...parts.flatMap((part) => part.routes?.(doors) ?? [])].map(
+    withClosed([...authRoutes(doors), ...parts.flatMap((part) => part.routes?.(doors) ?? [])]).map(
       guarded(parts),
     ),
   )
@@ -92,10 +99,10 @@ const replier =
     parts.reduce((made, part) => part.reply?.(scope, request, session, made) ?? made, response)
 
 /** The port, past the parts that refuse whom it knows. */
-const admitting = (parts: readonly AuthPart[], { principal }: Identity): Identity => ({
+const admitting = (settings: Settings, { principal }: Identity): Identity => ({
   async principal(scope, request) {
     const found = await principal(scope, request)
-    for (const part of parts) part.admit?.(found)
+    for (const part of settings.parts) await part.admit?.(settings, scope, found)
     return found
   },
 })
@@ -131,6 +138,10 @@ function gotrueCaller(settings: Settings) {
   return async (scope: Scope, request: Request): Promise<Caller> => {
     const principal = await strict.principal(scope, request)
     if (principal.role !== 'authenticated') throw authFaults.no_authorization()
+    for (const part of settings.parts) {
+      const caller = part.caller?.(scope, principal)
+      if (caller) return caller
+    }
     return callerOf(principal)
   }
 }

@@ -1,7 +1,15 @@
 import { Fault } from '../core/fault.ts'
 import type { Scope } from '../core/scope.ts'
 import { byAddress, isPending, reachable } from './address.ts'
-import { checkSpent, giveBack, messageBudgets, signUpBudgets, spendAll, touch } from './budget.ts'
+import {
+  checkSpent,
+  giveBack,
+  messageBudgets,
+  sentTo,
+  signUpBudgets,
+  spendAll,
+  touch,
+} from './budget.ts'
 import { changeCodes, deliverChange } from './change-codes.ts'
 import type { CodeKind } from './codes.ts'
 import { and, type Condition, condition } from './condition.ts'
@@ -9,7 +17,7 @@ import { authFaults } from './faults.ts'
 import { deliver, prepareCode } from './message.ts'
 import { checkMetadata } from './metadata.ts'
 import { newUser } from './new-user.ts'
-import { happened } from './part.ts'
+import { signedUp } from './part.ts'
 import type { Settings } from './settings.ts'
 import type { LinkTarget, Origin } from './sign-up.ts'
 import type { Metadata, UserRow } from './wire.ts'
@@ -77,7 +85,7 @@ async function send(
 ): Promise<void> {
   const address = reachable(settings, input)
   const { network, redirectTo, challenge } = input
-  const budgets = await messageBudgets(settings, { target: address.value, network })
+  const budgets = await messageBudgets(settings, scope, sentTo(address, network))
   if (data) budgets.push(...signUpBudgets(settings, scope, network))
   const by = byAddress(address)
   const select = scope.db
@@ -109,12 +117,7 @@ async function send(
     if (results[making.length]?.results.length !== 1) return
     const metadata = known ? JSON.parse(known.user_metadata) : (data ?? {})
     deliver(settings, scope, code, metadata as Metadata)
-    if (create && results[0]?.results.length === 1) {
-      happened(settings, scope, { action: 'user_signedup', userId: user.row.id, network })
-      const { afterSignUp } = settings
-      if (afterSignUp)
-        scope.waitUntil(Promise.resolve().then(() => afterSignUp(scope, settings.toUser(user.row))))
-    }
+    if (create && results[0]?.results.length === 1) signedUp(settings, scope, user.row, network)
   } catch (error) {
     giveBack(scope, budgets, error)
     throw error
@@ -181,7 +184,7 @@ async function resendChange(
 ): Promise<void> {
   const address = reachable(settings, input)
   const { network, redirectTo, challenge } = input
-  const budgets = await messageBudgets(settings, { target: address.value, network })
+  const budgets = await messageBudgets(settings, scope, sentTo(address, network))
   const by = byAddress(address)
   const select = scope.db
     .prepare(

@@ -1,11 +1,16 @@
+import type { Context } from 'hono'
 import type { Statement } from '../core/database.ts'
 import type { Faults } from '../core/fault.ts'
 import type { Migration } from '../core/migrate.ts'
 import type { Principal } from '../core/ports.ts'
 import type { Route, RouteEntry } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
+import type { Condition } from './condition.ts'
+import type { ExchangeCode } from './pkce.ts'
+import type { Refresh } from './refresh.ts'
 import type { Caller } from './session.ts'
 import type { Settings } from './settings.ts'
+import type { Origin } from './sign-up.ts'
 import type { Verbs } from './verbs.ts'
 import type { Session, User, UserRow } from './wire.ts'
 
@@ -13,6 +18,8 @@ import type { Session, User, UserRow } from './wire.ts'
 export interface Doors {
   readonly settings: Settings
   readonly verbs: Verbs
+  /** The scope of a request to the host's own routes. */
+  readonly scopeOf: (c: Context) => Scope
   /** Whose token a request shows. @throws {Fault} `no_authorization` (401), `bad_jwt` (403). */
   readonly callerOf: (scope: Scope, request: Request) => Promise<Caller>
   /**
@@ -57,6 +64,12 @@ export interface AuthPart {
   /** Ids that sort after `0001_accounts`; tables `leanto_auth_*`. */
   readonly migrations?: readonly Migration[]
   readonly faults?: Faults<Record<string, readonly [number, string]>>
+  /** Exchanges a code of a kind of its own; nothing for any other. */
+  readonly redeem?: (
+    settings: Settings,
+    scope: Scope,
+    input: ExchangeCode,
+  ) => Promise<Session> | undefined
   /** Changes the session that a code is exchanged for; `data` is what the code was issued with. */
   readonly exchanged?: (scope: Scope, data: string, session: Session) => Promise<Session>
   /** Set by OAuth providers; what they are is said in `src/auth/providers`. Listed as `external` in `/settings`. */
@@ -75,6 +88,8 @@ export interface AuthPart {
   readonly started?: (scope: Scope, sessionId: string) => readonly Statement[]
   /** Joins the batch that deletes a user. */
   readonly removed?: (scope: Scope, userId: string) => readonly Statement[]
+  /** Joins the batch that ends a user's sessions: those elsewhere, which other issuers' tokens are of, end as well. */
+  readonly ended?: (scope: Scope, ending: Ending) => readonly Statement[]
   /** Hears of what is stored, after the answer. */
   readonly happened?: (scope: Scope, event: AuthEvent) => void | Promise<void>
   /** Changes the answer that carries a session. */
@@ -92,13 +107,50 @@ export interface AuthPart {
   readonly keyed?: (scope: Scope, key: string) => Promise<Principal | null>
   /** Verifies a token of another issuer; `null` if it is none of its own. @throws {Fault} `bad_token` (401). */
   readonly trusted?: (scope: Scope, token: string) => Promise<Principal | null>
+  /** Who such a token's bearer is to `auth` itself; nothing if it is one of ours. */
+  readonly caller?: (scope: Scope, principal: Principal) => Caller | undefined
+  /** Exchanges a refresh token that is none of ours; nothing for any other. */
+  readonly refresh?: (
+    settings: Settings,
+    scope: Scope,
+    input: Refresh & Origin,
+  ) => Promise<Session> | undefined
   /** Claims of an access token, which the host's hook cannot set. */
   readonly claims?: (user: User, session: { aal: string }) => Record<string, unknown>
   /** Refuses whom other modules and the host's routes must not meet, although their token is good. */
-  readonly admit?: (principal: Principal) => void
+  readonly admit?: (settings: Settings, scope: Scope, principal: Principal) => void | Promise<void>
   /** Joins the upkeep's batch. */
   readonly purge?: (scope: Scope) => readonly Statement[]
 }
+
+/** Tells of a user who was made. */
+export function signedUp(
+  settings: Settings,
+  scope: Scope,
+  row: UserRow,
+  network: string | null | undefined,
+): void {
+  happened(settings, scope, { action: 'user_signedup', userId: row.id, network })
+  const { afterSignUp } = settings
+  if (afterSignUp)
+    scope.waitUntil(Promise.resolve().then(() => afterSignUp(scope, settings.toUser(row))))
+}
+
+/** Sessions that end. */
+export interface Ending {
+  /** Selects the one user `u`; nobody, if nothing is to end after all. */
+  readonly user: Condition
+  /** One session's id, or `aal1` for those that have shown no second factor. @default all */
+  readonly which?: string
+  /** The id of the one that goes on. */
+  readonly spared?: string
+}
+
+export const endElsewhere = (
+  { parts }: Settings,
+  scope: Scope,
+  ending: Ending,
+): readonly Statement[] => parts.flatMap((part) => part.ended?.(scope, ending) ?? [])
 
 /** Tells the parts and the host, after the answer. */
 export function happened({ parts, afterEvent }: Settings, scope: Scope, event: AuthEvent): void {

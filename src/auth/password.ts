@@ -29,7 +29,8 @@ const current: Parameters = { m: 19456, t: 2, p: 1 }
 /** In bytes of UTF-8. Longer ones are refused, never cut: hashing is paid for by the byte. */
 const maximumBytes = 1024
 
-const phc = /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$([\w+/]{11,86})\$([\w+/]{43})$/
+const phc =
+  /^\$argon2(id?)\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$([A-Za-z\d+/]{11,86})\$([A-Za-z\d+/]{22,86})$/
 
 const decode = (base64: string): Uint8Array =>
   Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))
@@ -39,17 +40,23 @@ const encode = (bytes: Uint8Array): string =>
 /** What foreign hashes may cost here: the isolate has 128 MB, and its memory does not shrink again. */
 const most: Parameters = { m: 65_536, t: 10, p: 16 }
 
-// `argon2.argon2id` in PHC string format.
+// In PHC string format, as PHP, Python's argon2-cffi and Node's argon2 write it; argon2d is refused (RFC 9106, 4).
 export const argon2: PasswordFormat = {
   matches(encoded) {
-    const [found, m, t, p] = encoded.match(phc) ?? []
-    return found !== undefined && Number(m) <= most.m && Number(t) <= most.t && Number(p) <= most.p
+    const [found, , m, t, p, salt = '', hash = ''] = encoded.match(phc) ?? []
+    // No base64 is one character longer than a multiple of four.
+    if (!found || salt.length % 4 === 1 || hash.length % 4 === 1) return false
+    const from = (value: unknown, least: number, highest: number) =>
+      Number(value) >= least && Number(value) <= highest
+    // The least is RFC 9106's (3.1).
+    return from(m, 8 * Number(p), most.m) && from(t, 1, most.t) && from(p, 1, most.p)
   },
   verify: (encoded, password) => {
-    const [, m, t, p, salt, hash] = encoded.match(phc) as RegExpMatchArray
-    const cost = { m: Number(m), t: Number(t), p: Number(p) }
+    const [, type, m, t, p, salt, hash = ''] = encoded.match(phc) as RegExpMatchArray
+    const { length } = decode(hash)
+    const cost = { m: Number(m), t: Number(t), p: Number(p), type: type as 'i' | 'id', length }
     const bytes = new TextEncoder().encode(password)
-    return equal(encode(argon2id(bytes, decode(salt as string), cost)), hash as string)
+    return equal(encode(argon2id(bytes, decode(salt as string), cost)), hash)
   },
 }
 

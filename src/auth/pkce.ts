@@ -53,19 +53,19 @@ export interface NewFlow {
   authMethod?: AuthMethod
   /** How long it lives. */
   seconds: number
-  /** Where it must be known before, a `randomToken()`. @default one is made */
-  id?: string
+  /** Without it nothing is stored. @default none */
+  guard?: Condition
 }
 
-/** Stores a flow that the next request of the same browser will take: OAuth's state. @returns Its id, and the statement. */
-export async function startFlow(scope: Scope, flow: NewFlow) {
-  const { id = randomToken() } = flow
+/** Stores a flow that a later request will take by `id`, which must be random: OAuth's state. */
+export async function startFlow(scope: Scope, id: string, flow: NewFlow): Promise<Statement> {
+  const { guard = condition('1') } = flow
   const now = scope.now()
-  const statement = scope.db
+  return scope.db
     .prepare(
       `INSERT INTO leanto_auth_flows (id, kind, provider, code_challenge, code_challenge_method,
          redirect_to, data, user_id, auth_method, created_at, expires_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE ${guard.sql}`,
     )
     .bind(
       await hash(id),
@@ -79,8 +79,8 @@ export async function startFlow(scope: Scope, flow: NewFlow) {
       flow.authMethod ?? null,
       now,
       now + flow.seconds * 1000,
+      ...guard.values,
     )
-  return { id, statement }
 }
 
 export interface FlowRow {
@@ -96,15 +96,38 @@ export interface FlowRow {
   expires_at: number
 }
 
-/** Takes a flow, once: one guarded statement, whose one row is a `FlowRow`. */
-export const takeFlow = async (scope: Scope, kind: string, id: string): Promise<Statement> =>
-  scope.db
+/**
+ * Takes a flow, once: one guarded statement, whose one row is a `FlowRow`.
+ *
+ * @param ids What it may be known by, of each kind: one of them is there at most.
+ */
+export async function takeFlow(
+  scope: Scope,
+  ids: Readonly<Record<string, string>>,
+): Promise<Statement> {
+  const hashes = await Promise.all(Object.values(ids).map(hash))
+  const list = (of: readonly string[]) => of.map(() => '?').join(', ')
+  return scope.db
     .prepare(
-      `DELETE FROM leanto_auth_flows WHERE id = ? AND kind = ? AND expires_at > ?
+      `DELETE FROM leanto_auth_flows
+       WHERE id IN (${list(hashes)}) AND kind IN (${list(hashes)}) AND expires_at > ?
        RETURNING kind, provider, code_challenge, code_challenge_method, redirect_to, data, user_id,
          auth_method, created_at, expires_at`,
     )
-    .bind(await hash(id), kind, scope.now())
+    .bind(...hashes, ...Object.keys(ids), scope.now())
+}
+
+/** That a flow's challenge is this verifier's (RFC 7636, 4.6). */
+export async function matching(codeVerifier: string): Promise<Condition> {
+  const bytes = new TextEncoder().encode(codeVerifier)
+  const s256 = base64url(await crypto.subtle.digest('SHA-256', bytes))
+  return condition(
+    `(code_challenge_method = 's256' AND code_challenge = ?)
+      OR (code_challenge_method = 'plain' AND code_challenge = ?)`,
+    s256,
+    codeVerifier,
+  )
+}
 
 const codeKind = 'code'
 
@@ -155,41 +178,44 @@ export interface ExchangeCode {
   authCode: string
   codeVerifier: string
   client?: Client
+  /** Where the call comes from (`networkOf`). */
+  network?: string | null
 }
 
 /**
  * Exchanges a code for a session. One trip: the code is taken, the session started and the code removed in one batch. A wrong
- * verifier leaves the code to the right one.
+ * verifier leaves the code to the right one. A code that links an identity takes two, and throws what `arrive` does.
  *
  * @throws {Fault} `validation_failed`, `flow_state_not_found`, `flow_state_expired`, `bad_code_verifier`, `user_banned`.
  */
 export const exchangeAuthCode =
   (settings: Settings) =>
-  async (scope: Scope, { authCode, codeVerifier, client }: ExchangeCode): Promise<Session> => {
+  async (scope: Scope, input: ExchangeCode): Promise<Session> => {
+    const { authCode, codeVerifier, client } = input
     if (!authCode || !codeVerifier)
       throw authFaults.validation_failed({
         message: 'invalid request: both auth code and code verifier should be non-empty',
       })
+    for (const part of settings.parts) {
+      const session = await part.redeem?.(settings, scope, input)
+      if (session) return session
+    }
     const now = scope.now()
     const id = await hash(authCode)
     const mark = randomToken(16)
-    const s256 = base64url(
-      await crypto.subtle.digest('SHA-256', new TextEncoder().encode(codeVerifier)),
-    )
-    const matches = `(code_challenge_method = 's256' AND code_challenge = ?)
-      OR (code_challenge_method = 'plain' AND code_challenge = ?)`
+    const matches = await matching(codeVerifier)
     const look = scope.db
       .prepare(
-        `SELECT auth_method, provider, data, expires_at, ${matches} AS matches
+        `SELECT auth_method, provider, data, expires_at, ${matches.sql} AS matches
          FROM leanto_auth_flows WHERE id = ? AND kind = ?`,
       )
-      .bind(s256, codeVerifier, id, codeKind)
+      .bind(...matches.values, id, codeKind)
     const take = scope.db
       .prepare(
         `UPDATE leanto_auth_flows SET taken = ?
-         WHERE id = ? AND kind = ? AND taken IS NULL AND expires_at > ? AND (${matches})`,
+         WHERE id = ? AND kind = ? AND taken IS NULL AND expires_at > ? AND (${matches.sql})`,
       )
-      .bind(mark, id, codeKind, now, s256, codeVerifier)
+      .bind(mark, id, codeKind, now, ...matches.values)
     const user = condition(
       'u.id = (SELECT f.user_id FROM leanto_auth_flows f WHERE f.id = ? AND f.taken = ?)',
       id,
@@ -204,17 +230,26 @@ export const exchangeAuthCode =
       .prepare('DELETE FROM leanto_auth_flows WHERE id = ? AND taken = ?')
       .bind(id, mark)
     const results = await settings.keys.batch(scope, [look, take, ...session.statements, remove])
-    const flow = results[0]?.results[0] as unknown as
-      | (Pick<FlowRow, 'provider' | 'data' | 'expires_at'> & { matches: number })
-      | undefined
-    if (!flow) throw authFaults.flow_state_not_found()
-    if (flow.expires_at <= now) throw authFaults.flow_state_expired()
-    if (flow.matches !== 1) throw authFaults.bad_code_verifier()
+    const flow = checkFlow(scope, results[0]?.results[0])
     const read = results[1 + session.statements.length]
     const answer = await answerSession(settings, scope, session, read)
     const part = settings.parts.find(({ name }) => name === flow.provider)
     return flow.data && part?.exchanged ? part.exchanged(scope, flow.data, answer) : answer
   }
+
+type Looked = FlowRow & { matches: number }
+
+/**
+ * @param read A flow's row, with whether it `matches`.
+ * @throws {Fault} `flow_state_not_found`, `flow_state_expired`, `bad_code_verifier`.
+ */
+export function checkFlow(scope: Scope, read: unknown): Looked {
+  const flow = read as Looked | undefined
+  if (!flow) throw authFaults.flow_state_not_found()
+  if (flow.expires_at <= scope.now()) throw authFaults.flow_state_expired()
+  if (flow.matches !== 1) throw authFaults.bad_code_verifier()
+  return flow
+}
 
 export const purgeFlows = (scope: Scope): Statement =>
   scope.db

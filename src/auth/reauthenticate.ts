@@ -1,6 +1,13 @@
 import type { Scope } from '../core/scope.ts'
 import type { Address } from './address.ts'
-import { checkSpent, giveBack, messageBudgets, spendAll } from './budget.ts'
+import {
+  checkSpent,
+  giveBack,
+  messageBudgets,
+  networkBudgets,
+  refundAll,
+  spendAll,
+} from './budget.ts'
 import { byId } from './condition.ts'
 import { authFaults } from './faults.ts'
 import { deliver, prepareCode } from './message.ts'
@@ -23,7 +30,10 @@ export const reauthenticate =
   async (scope: Scope, input: Reauthenticate): Promise<void> => {
     // By user, whatever their address: so the budget is spent in the trip that reads it.
     const { userId: target, network } = input
-    const budgets = await messageBudgets(settings, { target, network })
+    const type = 'email'
+    const texts = networkBudgets(settings, scope, { type: 'phone', network })
+    const sent = await messageBudgets(settings, scope, { type, target, network })
+    const budgets = [...sent, ...texts]
     const read = [...spendAll(scope, budgets), callerStatement(settings, scope, input)]
     const results = await settings.keys.batch(scope, read)
     const row = checkCaller(scope, results[budgets.length]?.results[0])
@@ -32,7 +42,10 @@ export const reauthenticate =
     try {
       const user = byId(row.id)
       const code = await prepareCode(settings, scope, { kind: 'reauthentication', user, address })
-      await scope.db.batch([code.statement])
+      // It is a mail or a text: the other budget gets its own back.
+      const other =
+        address.type === type ? texts : networkBudgets(settings, scope, { type, network })
+      await scope.db.batch([code.statement, ...refundAll(scope, other)])
       deliver(settings, scope, code, JSON.parse(row.user_metadata) as Metadata)
     } catch (error) {
       giveBack(scope, budgets, error)

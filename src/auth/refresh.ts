@@ -1,3 +1,4 @@
+import { Fault } from '../core/fault.ts'
 import type { Scope } from '../core/scope.ts'
 import { hash } from '../core/secret.ts'
 import { authFaults } from './faults.ts'
@@ -83,8 +84,26 @@ export const refresh =
     const statements = [consume, bear, seen, revoke, read]
     const results = await settings.keys.batch(scope, statements)
     const state = check(results[4]?.results[0] as State | undefined, childHash, now)
-    return answerSession(settings, scope, { id: state.session_id, refreshToken: child }, state)
+    try {
+      const session = { id: state.session_id, refreshToken: child }
+      return await answerSession(settings, scope, session, state)
+    } catch (error) {
+      // The host's hook for claims has failed, and the client has no child. Its next tries must not look like a thief's.
+      if (!(error instanceof Fault) || error.status >= 500) await unused(scope, parentHash)
+      throw error
+    }
   }
+
+/** Lets a token be used again, whose one child is not in use either. */
+const unused = (scope: Scope, parentHash: string) =>
+  scope.db
+    .prepare(
+      `UPDATE leanto_auth_refresh_tokens AS p SET used_at = NULL WHERE hash = ?
+         AND EXISTS (SELECT 1 FROM leanto_auth_refresh_tokens c
+           WHERE c.hash = p.child AND c.used_at IS NULL)`,
+    )
+    .bind(parentHash)
+    .run()
 
 function check(state: State | undefined, childHash: string, now: number): SessionRow & State {
   if (!state) throw authFaults.refresh_token_not_found()

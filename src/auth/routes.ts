@@ -108,7 +108,8 @@ const refreshGrant =
   async (scope, c) => {
     const { refresh_token: refreshToken } = await body(c, refreshBody)
     if (!refreshToken) throw refuse('refresh_token required')
-    return reply(scope, c.req.raw, await verbs.refresh(scope, { refreshToken }))
+    const network = networkOf(c.req.raw)
+    return reply(scope, c.req.raw, await verbs.refresh(scope, { refreshToken, network }))
   }
 
 const pkceGrant =
@@ -119,6 +120,7 @@ const pkceGrant =
       authCode: auth_code ?? '',
       codeVerifier: code_verifier ?? '',
       client: clientOf(c.req.raw),
+      network: networkOf(c.req.raw),
     })
     return reply(scope, c.req.raw, session)
   }
@@ -173,6 +175,7 @@ const signOut =
     const caller = await callerOf(scope, c.req.raw)
     const which = c.req.query('scope') || 'global'
     if (!signOutScopes.includes(which)) throw refuse('Unsupported logout scope')
-    await verbs.signOut(scope, { ...caller, which: which as SignOutScope })
+    const network = networkOf(c.req.raw)
+    await verbs.signOut(scope, { ...caller, which: which as SignOutScope, network })
     return new Response(null, { status: 204 })
   }

@@ -6,6 +6,7 @@ import { type Claims, principalOf, verifyJwt } from '../core/jwt.ts'
 import type { Principal } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
 import { base64url, derive, hash, randomToken } from '../core/secret.ts'
+import { aalOf, type Elsewhere } from './caller.ts'
 import { type Condition, condition } from './condition.ts'
 import { authFaults } from './faults.ts'
 import { algorithm } from './keys.ts'
@@ -196,6 +197,10 @@ export async function verifyAccessToken(
 export interface Caller {
   readonly userId: string
   readonly sessionId: string
+  /** What the token says: whoever shows an older one is no surer than it. @default as the session has it */
+  readonly aal?: string | undefined
+  /** Of a token that another issuer has signed, who has the session. */
+  readonly elsewhere?: Elsewhere | undefined
 }
 
 /** @throws {Fault} `unauthenticated` (401) if the principal is no user of this module. */
@@ -203,5 +208,5 @@ export function callerOf(principal: Principal): Caller {
   const sessionId = principal.claims.session_id
   if (principal.role !== 'authenticated' || !isUuid(principal.id) || !isUuid(sessionId))
     throw coreFaults.unauthenticated()
-  return { userId: principal.id, sessionId }
+  return { userId: principal.id, sessionId, aal: aalOf(principal) }
 }

@@ -1,6 +1,7 @@
 import type { Route } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import { ok } from './body.ts'
+import { sessionOf } from './caller.ts'
 import { authFaults } from './faults.ts'
 import { type AuthPart, type Doors, happened } from './part.ts'
 import { idParam } from './request.ts'
@@ -88,19 +89,23 @@ const iso = (time: number | null): string | undefined =>
   time === null ? undefined : new Date(time).toISOString()
 
 /** The caller's sessions that can still be refreshed, the newest first. One trip. @throws {Fault} `session_not_found`. */
-async function listSessions(scope: Scope, { userId, sessionId }: Caller): Promise<ListedSession[]> {
-  const { results } = await scope.db
-    .prepare(
-      `SELECT id, created_at, refreshed_at, not_after, aal, amr, user_agent, ip
-       FROM leanto_auth_sessions WHERE user_id = ?1 AND coalesce(not_after, ?2 + 1) > ?2
-       ORDER BY id DESC LIMIT ${most}`,
-    )
-    .bind(userId, scope.now())
-    .all<Row>()
-  if (!results.some(({ id }) => id === sessionId)) throw authFaults.session_not_found()
-  return results.map((row) => ({
+async function listSessions(scope: Scope, caller: Caller): Promise<ListedSession[]> {
+  const session = sessionOf(scope, caller)
+  const now = scope.now()
+  const [own, listed] = await scope.db.batch<Row>([
+    scope.db.prepare(`SELECT 1 FROM ${session.sql}`).bind(...session.values),
+    scope.db
+      .prepare(
+        `SELECT id, created_at, refreshed_at, not_after, aal, amr, user_agent, ip
+         FROM leanto_auth_sessions WHERE user_id = ? AND coalesce(not_after, ?) > ?
+         ORDER BY id DESC LIMIT ${most}`,
+      )
+      .bind(caller.userId, now + 1, now),
+  ])
+  if (own?.results.length !== 1) throw authFaults.session_not_found()
+  return (listed?.results ?? []).map((row) => ({
     id: row.id,
-    current: row.id === sessionId,
+    current: row.id === caller.sessionId && !caller.elsewhere,
     created_at: iso(row.created_at) as string,
     refreshed_at: iso(row.refreshed_at),
     not_after: iso(row.not_after),
@@ -114,17 +119,17 @@ async function listSessions(scope: Scope, { userId, sessionId }: Caller): Promis
 /** Ends one of the caller's sessions. One trip. @throws {Fault} `session_not_found` (403; 404 for the one to be ended). */
 const revokeSession =
   (settings: Settings) =>
-  async (scope: Scope, { userId, sessionId, id }: Caller & { id: string }): Promise<void> => {
+  async (scope: Scope, { id, ...caller }: Caller & { id: string }): Promise<void> => {
+    const { userId } = caller
+    const session = sessionOf(scope, caller)
     const [own, ended] = await scope.db.batch([
-      scope.db
-        .prepare('SELECT 1 FROM leanto_auth_sessions WHERE user_id = ? AND id = ?')
-        .bind(userId, sessionId),
+      scope.db.prepare(`SELECT 1 FROM ${session.sql}`).bind(...session.values),
       scope.db
         .prepare(
-          `DELETE FROM leanto_auth_sessions WHERE user_id = ?1 AND id = ?3 AND EXISTS (
-             SELECT 1 FROM leanto_auth_sessions WHERE user_id = ?1 AND id = ?2) RETURNING id`,
+          `DELETE FROM leanto_auth_sessions WHERE user_id = ? AND id = ?
+             AND EXISTS (SELECT 1 FROM ${session.sql}) RETURNING id`,
         )
-        .bind(userId, sessionId, id),
+        .bind(userId, id, ...session.values),
     ])
     if (own?.results.length !== 1) throw authFaults.session_not_found()
     if (ended?.results.length !== 1)

@@ -103,6 +103,12 @@ export interface AuthOptions<Env> {
     messages?: Limit | false
     /** Mails or text messages to one address, whoever asks. @default { max: 30, seconds: 3600 } */
     inbox?: Limit | false
+    /** All mails that one network asks for, to whomever, invitations too. @default { max: 100, seconds: 3600 } */
+    mails?: Limit | false
+    /** All text messages that one network asks for. @default { max: 30, seconds: 3600 } */
+    texts?: Limit | false
+    /** Sign-ins and links that one network begins at providers. @default { max: 100, seconds: 300 } */
+    flows?: Limit | false
   }
   /** Whether anyone may sign up. @default true */
   signUp?: boolean
@@ -159,7 +165,10 @@ export interface Settings {
     readonly absolute: number | null
   }
   readonly limits: Readonly<
-    Record<'guesses' | 'signIns' | 'signUps' | 'messages' | 'inbox', Limit | false>
+    Record<
+      'guesses' | 'signIns' | 'signUps' | 'messages' | 'inbox' | 'mails' | 'texts' | 'flows',
+      Limit | false
+    >
   >
   readonly signUp: boolean
   readonly beforeSignUp: (scope: Scope, request: SignUpRequest) => Awaitable<void>
@@ -220,7 +229,7 @@ export function settingsOf<Env>(options: AuthOptions<Env>): Settings {
   const parts = partsOf(options.with ?? [])
   const { minLength = 8, formats = [], checks = [] } = options.password ?? {}
   const { grace = 10, idle = 90 * 86_400, absolute = null } = options.refreshToken ?? {}
-  const { guesses, signIns, signUps, messages, inbox } = options.limits ?? {}
+  const { guesses, signIns, signUps, messages, inbox, mails, texts, flows } = options.limits ?? {}
   const lifetime = whole('accessToken.lifetime', options.accessToken?.lifetime ?? 3600, 60, 86_400)
 
   const origin = (scope: Scope): string => {
@@ -263,6 +272,9 @@ export function settingsOf<Env>(options: AuthOptions<Env>): Settings {
       signUps: limit('signUps', signUps ?? { max: 30, seconds: 300 }),
       messages: limit('messages', messages ?? { max: 5, seconds: 300 }),
       inbox: limit('inbox', inbox ?? { max: 30, seconds: 3600 }),
+      mails: limit('mails', mails ?? { max: 100, seconds: 3600 }),
+      texts: limit('texts', texts ?? { max: 30, seconds: 3600 }),
+      flows: limit('flows', flows ?? { max: 100, seconds: 300 }),
     },
     signUp,
     beforeSignUp: (scope: Scope, request: SignUpRequest) =>

@@ -1,18 +1,25 @@
+import type { Statement } from '../core/database.ts'
 import type { Scope } from '../core/scope.ts'
+import { sessionOf } from './caller.ts'
+import { condition } from './condition.ts'
 import { authFaults } from './faults.ts'
+import { endElsewhere, happened } from './part.ts'
 import type { Caller } from './session.ts'
+import type { Settings } from './settings.ts'
 
 /** Which of the user's sessions end: all, the caller's own, or all but it. */
 export type SignOutScope = 'global' | 'local' | 'others'
 
 export interface SignOut extends Caller {
   which: SignOutScope
+  /** Where the call comes from (`networkOf`). */
+  network?: string | null
 }
 
 const ends: Readonly<Record<SignOutScope, string>> = {
-  global: '1',
-  local: 'id = ?2',
-  others: 'id <> ?2',
+  global: 'id IS NOT ?',
+  local: 'id = ?',
+  others: 'id <> ?',
 }
 
 /**
@@ -21,16 +28,29 @@ const ends: Readonly<Record<SignOutScope, string>> = {
  *
  * @throws {Fault} `session_not_found` (403) if the caller's own session has ended before.
  */
-export async function signOut(scope: Scope, { userId, sessionId, which }: SignOut): Promise<void> {
-  const own = scope.db
-    .prepare('SELECT 1 FROM leanto_auth_sessions WHERE user_id = ?1 AND id = ?2')
-    .bind(userId, sessionId)
-  const end = scope.db
-    .prepare(
-      `DELETE FROM leanto_auth_sessions WHERE user_id = ?1 AND ${ends[which]} AND EXISTS (
-         SELECT 1 FROM leanto_auth_sessions WHERE user_id = ?1 AND id = ?2)`,
-    )
-    .bind(userId, sessionId)
-  const [found] = await scope.db.batch([own, end])
-  if (found?.results.length !== 1) throw authFaults.session_not_found()
-}
+export const signOut =
+  (settings: Settings) =>
+  async (scope: Scope, input: SignOut): Promise<void> => {
+    const { userId, sessionId, which, elsewhere, network } = input
+    const session = sessionOf(scope, input)
+    const own = scope.db
+      .prepare(`SELECT 1 FROM ${session.sql} s WHERE s.user_id = ?`)
+      .bind(...session.values, userId)
+    const here = scope.db
+      .prepare(
+        `DELETE FROM leanto_auth_sessions WHERE user_id = ? AND ${ends[which]}
+           AND EXISTS (SELECT 1 FROM ${session.sql})`,
+      )
+      .bind(userId, which === 'global' ? null : sessionId, ...session.values)
+    const user = condition(`u.id IN (SELECT s.user_id FROM ${session.sql} s)`, ...session.values)
+    const there: Record<SignOutScope, readonly Statement[]> = {
+      global: endElsewhere(settings, scope, { user }),
+      local: elsewhere ? endElsewhere(settings, scope, { user, which: sessionId }) : [],
+      others: endElsewhere(settings, scope, { user, spared: sessionId }),
+    }
+    // Each asks whether the caller's session goes on: the one that ends it comes last.
+    const end = elsewhere ? [here, ...there[which]] : [...there[which], here]
+    const [found] = await scope.db.batch([own, ...end])
+    if (found?.results.length !== 1) throw authFaults.session_not_found()
+    happened(settings, scope, { action: 'logout', userId, network, data: { scope: which } })
+  }

@@ -5,6 +5,7 @@ import {
   checkSpent,
   giveBack,
   messageBudgets,
+  sentTo,
   signUpBudgets,
   spendAll,
   touch,
@@ -15,7 +16,7 @@ import { sendMail } from './mails.ts'
 import { deliver, prepareCode } from './message.ts'
 import { checkMetadata } from './metadata.ts'
 import { newUser } from './new-user.ts'
-import { happened } from './part.ts'
+import { happened, signedUp } from './part.ts'
 import { checkPassword, hashPassword } from './password.ts'
 import type { Challenge } from './pkce.ts'
 import { answerSession, type Client, startSession } from './session.ts'
@@ -78,7 +79,7 @@ export const signUp =
     const immediate = address.type === 'email' && settings.autoconfirm
     const budgets = signUpBudgets(settings, scope, network)
     if (!immediate)
-      budgets.push(...(await messageBudgets(settings, { target: address.value, network })))
+      budgets.push(...(await messageBudgets(settings, scope, sentTo(address, network))))
     checkSpent(scope, budgets, await settings.keys.batch(scope, spendAll(scope, budgets)))
     try {
       await settings.beforeSignUp(
@@ -118,7 +119,7 @@ function addressOf(settings: Settings, { email, phone }: SignUp): Address {
 
 async function signUpNow(
   { settings, scope, address, encoded, data }: Made,
-  { client }: SignUp,
+  { client, network }: SignUp,
 ): Promise<Session> {
   const user = newUser(scope, { address, password: encoded, data, proven: true })
   const session = await startSession(settings, scope, {
@@ -130,13 +131,13 @@ async function signUpNow(
   const results = await scope.db.batch(statements)
   if (results[0]?.results.length !== 1) throw authFaults.user_already_exists()
   const row = results.at(-1)?.results[0] as unknown as UserRow
-  heard(settings, scope, row)
+  signedUp(settings, scope, row, network)
   return answerSession(settings, scope, session, results.at(-1))
 }
 
 async function signUpLater(
   { settings, scope, address, encoded, data }: Made,
-  { redirectTo, challenge }: SignUp,
+  { redirectTo, challenge, network }: SignUp,
   budgets: readonly Budget[],
 ): Promise<User> {
   const user = newUser(scope, { address, password: encoded, data, proven: false })
@@ -164,14 +165,8 @@ async function signUpLater(
   if (stored?.results.length === 1) deliver(settings, scope, code, data)
   // A phone gets no second kind of text: each one costs.
   else if (address.type === 'email') sendMail(settings, scope, 'exists', { email: address.value })
-  if (inserted?.results.length === 1) heard(settings, scope, user.row)
+  if (inserted?.results.length === 1) signedUp(settings, scope, user.row, network)
   return settings.toUser({ ...user.row, confirmation_sent_at: scope.now() })
-}
-
-function heard(settings: Settings, scope: Scope, row: UserRow): void {
-  happened(settings, scope, { action: 'user_signedup', userId: row.id })
-  const { afterSignUp } = settings
-  if (afterSignUp) scope.waitUntil(later(() => afterSignUp(scope, settings.toUser(row))))
 }
 
 /**
@@ -194,9 +189,6 @@ export const createUser =
     })
     const [inserted] = await scope.db.batch([insert, identity])
     if (inserted?.results.length !== 1) throw authFaults.email_exists()
+    happened(settings, scope, { action: 'user_created', userId: row.id })
     return settings.toUser(row)
   }
-
-const later = async (work: () => unknown): Promise<void> => {
-  await work()
-}

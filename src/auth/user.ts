@@ -1,16 +1,17 @@
 import type { Statement } from '../core/database.ts'
 import type { Scope } from '../core/scope.ts'
 import { type Address, requireEmail, requirePhone } from './address.ts'
-import { type Budget, checkSpent, giveBack, messageBudgets, spendAll } from './budget.ts'
+import { type Budget, checkSpent, giveBack, messageBudgets, sentTo, spendAll } from './budget.ts'
+import { isGuestsStill, recent, sessionOf, signInFirst } from './caller.ts'
 import { addIdentity } from './change.ts'
 import { changeCodes, deliverChange } from './change-codes.ts'
 import { consumeCode, type TakenCode } from './codes.ts'
-import { and, byId, condition } from './condition.ts'
+import { and, byId, type Condition, condition } from './condition.ts'
 import { authFaults } from './faults.ts'
 import { sendMail } from './mails.ts'
 import type { PreparedCode } from './message.ts'
 import { checkMetadata, mergeMetadata } from './metadata.ts'
-import { happened } from './part.ts'
+import { endElsewhere, happened } from './part.ts'
 import { checkPassword, hashPassword, verifyPassword } from './password.ts'
 import type { Caller } from './session.ts'
 import type { Settings } from './settings.ts'
@@ -41,21 +42,16 @@ export const getUser =
     settings.toUser(checkCaller(scope, await callerStatement(settings, scope, caller).first()))
 
 /** Reads the caller with their session; `checkCaller` says whether they may go on. */
-export const callerStatement = (
-  settings: Settings,
-  scope: Scope,
-  { userId, sessionId }: Caller,
-): Statement =>
-  scope.db
+export function callerStatement(settings: Settings, scope: Scope, caller: Caller): Statement {
+  const session = sessionOf(scope, caller)
+  return scope.db
     .prepare(
       `SELECT ${settings.userColumns}, s.id AS session_id, s.created_at AS session_created_at,
          s.not_after, s.aal, s.amr
-       FROM leanto_auth_users u
-       LEFT JOIN leanto_auth_sessions s
-         ON s.id = ?2 AND s.user_id = u.id AND coalesce(s.not_after, ?3 + 1) > ?3
-       WHERE u.id = ?1`,
+       FROM leanto_auth_users u LEFT JOIN ${session.sql} s ON s.user_id = u.id WHERE u.id = ?`,
     )
-    .bind(userId, sessionId, scope.now())
+    .bind(...session.values, caller.userId)
+}
 
 /** @throws {Fault} `user_not_found`, `session_not_found`, `user_banned` (403 each). */
 export function checkCaller(scope: Scope, read: unknown): SessionRow {
@@ -67,12 +63,13 @@ export function checkCaller(scope: Scope, read: unknown): SessionRow {
 }
 
 const mostTries = 20
-/** Milliseconds in which a session is young enough to choose a new password without a code. */
-const recent = 86_400_000
 
 /**
  * Changes the caller's user. Two trips; one more for each change that came in between. A new password ends every other
  * session of the user, always. A new address waits for its proof, and says nothing of whether someone else has it.
+ *
+ * A guest whose address counts at once becomes a user. The guest's other sessions end; this one goes on, for the answer is a
+ * user and the client has no other tokens than it had. What it cannot do from then on is said in `caller.ts`.
  *
  * @throws {Fault} What `getUser` throws, `validation_failed`, `weak_password`, `same_password`,
  * `reauthentication_needed`, `reauthentication_not_valid`, `phone_provider_disabled`, `rate_limited`, `conflict`.
@@ -84,8 +81,8 @@ export const updateUser =
     const asked = askedAddresses(settings, input)
     if (data) checkMetadata(data)
     const budgets: Budget[] = []
-    for (const { value: target } of asked)
-      budgets.push(...(await messageBudgets(settings, { target, network: input.network })))
+    for (const address of asked)
+      budgets.push(...(await messageBudgets(settings, scope, sentTo(address, input.network))))
     const first = [...spendAll(scope, budgets), callerStatement(settings, scope, input)]
     const results = await scope.db.batch(first)
     let row = checkCaller(scope, results.at(-1)?.results[0])
@@ -99,6 +96,8 @@ export const updateUser =
         if (changed) return settings.toUser(changed)
         const now = checkCaller(scope, await callerStatement(settings, scope, input).first())
         if (password !== undefined && now.password !== row.password) break
+        // What was decided for a guest must not be done to the user that they have become.
+        if (now.is_anonymous !== row.is_anonymous) break
         row = now
       }
       throw authFaults.conflict()
@@ -149,6 +148,10 @@ async function prepare(
       message: 'Updating password of an anonymous user without an email or phone is not allowed',
     })
   if (password === undefined && data === undefined && addresses.length === 0) return undefined
+  // The first password of an account that nobody has proven is all that it will be known by.
+  const first = settings.autoconfirm && row.password === null && addresses.length === 0
+  if (isGuestsStill(row) && (addresses.length > 0 || password !== undefined) && !first)
+    throw signInFirst()
   const changes = Object.fromEntries(addresses.map(({ type, value }) => [type, value]))
   for (const { beforeUpdate } of settings.parts)
     beforeUpdate?.(row as never, { ...changes, password }, { aal: row.aal })
@@ -183,12 +186,14 @@ async function write(
   { input, addresses, encoded, nonce, immediate }: Change,
   row: SessionRow,
 ): Promise<UserRow | undefined> {
-  const { userId, sessionId, data } = input
+  const { userId, data } = input
   const metadata = data
     ? JSON.stringify(mergeMetadata(JSON.parse(row.user_metadata), data))
     : row.user_metadata
   const sets = ['user_metadata = ?', 'password = ?', 'updated_at = ?']
-  const values: unknown[] = [metadata, encoded ?? row.password, scope.now()]
+  // A guest's password came with an address: it does not outlive that one, for whoever shows the next may not have set it.
+  const kept = row.is_anonymous === 1 && addresses.length > 0 ? null : row.password
+  const values: unknown[] = [metadata, encoded ?? kept, scope.now()]
   const codes: PreparedCode[] = []
   for (const address of addresses) {
     if (immediate && address.type === 'email') {
@@ -219,19 +224,39 @@ async function write(
         addresses.find(({ type }) => type === 'email')?.value,
       )
     : condition('1')
+  const session = sessionOf(scope, input)
   const update = scope.db
     .prepare(
       `UPDATE leanto_auth_users AS u SET ${sets.join(', ')}
        WHERE (${proof.sql}) AND ${free.sql} AND u.user_metadata = ? AND u.password IS ?
-         AND EXISTS (SELECT 1 FROM leanto_auth_sessions WHERE id = ? AND user_id = u.id)
+         AND u.is_anonymous = ? AND coalesce(u.banned_until, 0) <= ? AND u.deleted_at IS NULL
+         AND EXISTS (SELECT 1 FROM ${session.sql} s WHERE s.user_id = u.id)
        RETURNING id`,
     )
-    .bind(...values, ...proof.values, ...free.values, row.user_metadata, row.password, sessionId)
+    .bind(
+      ...values,
+      ...proof.values,
+      ...free.values,
+      row.user_metadata,
+      row.password,
+      row.is_anonymous,
+      scope.now(),
+      ...session.values,
+    )
+  // The new hash has its own salt: whoever finds it stored is the one who stored it.
+  const changed = encoded
+    ? condition('u.id = ? AND u.password = ?', userId, encoded)
+    : condition(
+        'u.id = ? AND u.is_anonymous = 0 AND u.email_confirmed_at = ? AND u.email = ?',
+        userId,
+        scope.now(),
+        addresses.find(({ type }) => type === 'email')?.value ?? null,
+      )
   const statements = [
     ...(nonce ? [nonce.take] : []),
     update,
     ...(immediate ? [addIdentity(scope, 'email', byId(userId))] : []),
-    ...(encoded ? endOthers(scope, input, encoded) : []),
+    ...(encoded || immediate ? endOthers(settings, scope, input, changed) : []),
     ...codes.map(({ statement }) => statement),
     ...(nonce ? [nonce.remove] : []),
     callerStatement(settings, scope, input),
@@ -249,24 +274,30 @@ async function write(
   return results.at(-1)?.results[0] as unknown as UserRow
 }
 
-/** What a new password ends: the other sessions, and every link that would let someone in without it (case 11). */
+/**
+ * What a new password ends, or a guest's becoming a user: the other sessions, and every link that would let someone in
+ * without it (cases 11, 16).
+ *
+ * @param changed Selects the user `u` if this batch has changed them.
+ */
 function endOthers(
+  settings: Settings,
   scope: Scope,
   { userId, sessionId }: Caller,
-  encoded: string,
+  changed: Condition,
 ): readonly Statement[] {
-  // The new hash has its own salt: whoever finds it stored is the one who stored it.
-  const stored = 'EXISTS (SELECT 1 FROM leanto_auth_users WHERE id = ?1 AND password = ?2)'
+  const stored = `EXISTS (SELECT 1 FROM leanto_auth_users u WHERE ${changed.sql})`
   return [
     scope.db
-      .prepare(`DELETE FROM leanto_auth_sessions WHERE user_id = ?1 AND id <> ?3 AND ${stored}`)
-      .bind(userId, encoded, sessionId),
+      .prepare(`DELETE FROM leanto_auth_sessions WHERE user_id = ? AND id <> ? AND ${stored}`)
+      .bind(userId, sessionId, ...changed.values),
     scope.db
       .prepare(
-        `DELETE FROM leanto_auth_tokens WHERE user_id = ?1 AND kind IN ('recovery', 'magiclink')
+        `DELETE FROM leanto_auth_tokens WHERE user_id = ? AND kind IN ('recovery', 'magiclink')
            AND ${stored}`,
       )
-      .bind(userId, encoded),
+      .bind(userId, ...changed.values),
+    ...endElsewhere(settings, scope, { user: changed, spared: sessionId }),
   ]
 }
 

@@ -8,7 +8,7 @@ import type { Caller } from './session.ts'
 import type { Settings } from './settings.ts'
 import { type SignIn, signIn } from './sign-in.ts'
 import { type SignOut, signOut } from './sign-out.ts'
-import { type CreateUser, createUser, type SignUp, signUp } from './sign-up.ts'
+import { type CreateUser, createUser, type Origin, type SignUp, signUp } from './sign-up.ts'
 import { getUser, type UpdateUser, updateUser } from './user.ts'
 import { type Verify, verify, verifyForCode } from './verify.ts'
 import type { Session, User } from './wire.ts'
@@ -27,7 +27,8 @@ export interface Verbs {
   /** @returns A code for `exchangeCode`, or `null` as `verify`. */
   verifyForCode(scope: Scope, input: Verify & { tokenHash: string }): Promise<string | null>
   exchangeCode(scope: Scope, input: ExchangeCode): Promise<Session>
-  refresh(scope: Scope, input: Refresh): Promise<Session>
+  /** @param input.network Only for tokens of elsewhere, whose budget is spent. */
+  refresh(scope: Scope, input: Refresh & Origin): Promise<Session>
   signOut(scope: Scope, input: SignOut): Promise<void>
   getUser(scope: Scope, caller: Caller): Promise<User>
   updateUser(scope: Scope, input: UpdateUser): Promise<User>
@@ -42,6 +43,19 @@ export interface Verbs {
   rotateKeys(scope: Scope): Promise<string>
 }
 
+/** By the part that knows what to make of a token that is none of ours. */
+function movedBy(
+  settings: Settings,
+  scope: Scope,
+  input: Refresh & Origin,
+): Promise<Session> | undefined {
+  for (const part of settings.parts) {
+    const session = part.refresh?.(settings, scope, input)
+    if (session) return session
+  }
+  return undefined
+}
+
 export const verbsOf = (settings: Settings): Verbs => ({
   signUp: signUp(settings),
   signIn: signIn(settings),
@@ -52,8 +66,8 @@ export const verbsOf = (settings: Settings): Verbs => ({
   verify: verify(settings),
   verifyForCode: verifyForCode(settings),
   exchangeCode: exchangeAuthCode(settings),
-  refresh: refresh(settings),
-  signOut,
+  refresh: (scope, input) => movedBy(settings, scope, input) ?? refresh(settings)(scope, input),
+  signOut: signOut(settings),
   getUser: getUser(settings),
   updateUser: updateUser(settings),
   reauthenticate: reauthenticate(settings),

@@ -1,7 +1,7 @@
 import type { QueryResult, Statement } from '../core/database.ts'
 import type { Scope } from '../core/scope.ts'
 import { normalisePhone } from './address.ts'
-import { type Budget, checkSpent, guessBudgets, spendAll } from './budget.ts'
+import { type Budget, checkSpent, guessBudgets, spendAll, within } from './budget.ts'
 import {
   addIdentity,
   changeEmail,
@@ -14,7 +14,7 @@ import { and, type Condition, condition } from './condition.ts'
 import { normaliseEmail } from './email.ts'
 import { authFaults } from './faults.ts'
 import { sendMail } from './mails.ts'
-import { happened } from './part.ts'
+import { endElsewhere, happened } from './part.ts'
 import { issueAuthCode } from './pkce.ts'
 import { type AuthMethod, answerSession, type StartedSession, startSession } from './session.ts'
 import type { Settings } from './settings.ts'
@@ -137,9 +137,10 @@ async function prove<Finish extends { statements: readonly Statement[] }>(
   { type, network }: Verify,
   { shown, budgets, finish }: Proof<Finish>,
 ): Promise<{ finish: Finish; read: QueryResult | undefined } | null> {
+  // Past the budget nothing is taken, and no guess is looked at.
   const guards = [...budgets.map(within), guardOf(type), maySignIn(scope)]
   const taken = await consumeCode(scope, kindsOf[type], shown, and(...guards))
-  const granted = await effectOf(type, scope, taken)
+  const granted = effectOf(settings, scope, type, taken)
   const finished = await finish(granted.user, taken)
   const results = await settings.keys.batch(scope, [
     ...spendAll(scope, budgets),
@@ -162,14 +163,6 @@ async function prove<Finish extends { statements: readonly Statement[] }>(
   tell(settings, scope, row, read?.results[0] as SessionRow | undefined, network)
   return { finish: finished, read }
 }
-
-/** In the batch that spends it: past the budget nothing is taken, and no guess is looked at. */
-const within = ({ key, limit }: Budget): Condition =>
-  condition(
-    'coalesce((SELECT spent FROM leanto_core_limits WHERE key = ?), 0) <= ?',
-    key,
-    limit.max,
-  )
 
 /** An honest code gives its attempt back. */
 const refundIf = (scope: Scope, { key }: Budget, { token }: TakenCode): Statement =>
@@ -203,13 +196,18 @@ interface Effect {
   user: Condition
 }
 
-async function effectOf(type: VerifyType, scope: Scope, taken: TakenCode): Promise<Effect> {
-  if (type === 'email_change') return changeEmail(scope, taken)
-  if (type === 'phone_change') return changePhone(scope, taken)
-  return confirm(scope, type === 'sms' ? 'phone' : 'email', taken)
+function effectOf(settings: Settings, scope: Scope, type: VerifyType, taken: TakenCode): Effect {
+  if (type === 'email_change') return changeEmail(settings, scope, taken)
+  if (type === 'phone_change') return changePhone(settings, scope, taken)
+  return confirm(settings, scope, type === 'sms' ? 'phone' : 'email', taken)
 }
 
-function confirm(scope: Scope, type: 'email' | 'phone', { user, token }: TakenCode): Effect {
+function confirm(
+  settings: Settings,
+  scope: Scope,
+  type: 'email' | 'phone',
+  { user, token }: TakenCode,
+): Effect {
   const now = scope.now()
   const confirmed = `${type}_confirmed_at`
   const unproven = `(SELECT u.id FROM leanto_auth_users u WHERE (${user.sql}) AND u.${confirmed} IS NULL)`
@@ -218,6 +216,9 @@ function confirm(scope: Scope, type: 'email' | 'phone', { user, token }: TakenCo
     user,
     statements: [
       statement(`DELETE FROM leanto_auth_sessions WHERE user_id = ${unproven}`, ...user.values),
+      ...endElsewhere(settings, scope, {
+        user: and(user, condition(`u.${confirmed} IS NULL`)),
+      }),
       statement(
         `DELETE FROM leanto_auth_identities
          WHERE user_id = ${unproven} AND provider NOT IN ('email', 'phone')`,

@@ -29,7 +29,7 @@ const registry: Record<string, Entry> = {
   },
   'auth/parts': {
     module: 'auth',
-    load: async () => (await import('../auth/parts/migrations.ts')).apiKeyMigrations,
+    load: async () => (await import('../auth/parts/migrations.ts')).partsMigrations,
   },
   'auth/passwords': { module: 'auth', load: async () => [] },
   'auth/providers': { module: 'auth', load: async () => [] },

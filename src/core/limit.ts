@@ -34,9 +34,14 @@ export const refund = (db: Queryable, key: string): Statement =>
     .prepare('UPDATE leanto_core_limits SET spent = spent - 1 WHERE key = ? AND spent > 0')
     .bind(key)
 
-/** Deletes budgets whose window has passed. For cron. */
+/** Deletes budgets whose window has passed, 10,000 at most: whoever guesses makes as many as they like. For cron. */
 export const purgeLimits = (db: Queryable, now: number): Statement =>
-  db.prepare('DELETE FROM leanto_core_limits WHERE expires_at <= ?').bind(Math.floor(now / 1000))
+  db
+    .prepare(
+      `DELETE FROM leanto_core_limits WHERE key IN (
+         SELECT key FROM leanto_core_limits WHERE expires_at <= ? LIMIT 10000)`,
+    )
+    .bind(Math.floor(now / 1000))
 
 /** @returns The fault if a spent budget was exceeded, with `retry-after` in seconds. */
 export function exceeded(spent: unknown, limit: Limit, now: number): Fault | undefined {

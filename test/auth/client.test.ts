@@ -1,8 +1,8 @@
-import { AuthClient, isAuthApiError, isAuthWeakPasswordError } from '@supabase/supabase-js'
-import { apiKeys } from 'leanto'
+import { isAuthApiError, isAuthWeakPasswordError } from '@supabase/supabase-js'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { clock, freshDatabase, testSecret } from '../kit/world.ts'
+import { clock, freshDatabase } from '../kit/world.ts'
 import { fragmentOf, locationOf, makeInbox, open } from './inbox.ts'
+import { stockClient } from './stock.ts'
 import { issuer, makeAuth, mountAuth, password } from './world.ts'
 
 // Its own clock decides when a stock client refreshes; so here the server's is the real one too.
@@ -10,27 +10,7 @@ const users = makeAuth({}, { now: Date.now })
 const ask = mountAuth(users)
 beforeEach(() => freshDatabase([users]))
 
-/** The stock client, unmodified, with the app behind its fetch. */
-async function client(through = ask, options: { flowType?: 'pkce' } = {}) {
-  const { publishable } = await apiKeys(testSecret)
-  return new AuthClient({
-    url: issuer,
-    headers: { apikey: publishable, Authorization: `Bearer ${publishable}` },
-    autoRefreshToken: false,
-    persistSession: false,
-    ...options,
-    fetch: async (input, init) => {
-      const request = new Request(input as string, init)
-      const { pathname, search } = new URL(request.url)
-      const body = request.body ? await request.text() : undefined
-      return through(pathname + search, {
-        method: request.method,
-        headers: Object.fromEntries(request.headers),
-        body,
-      })
-    },
-  })
-}
+const client = (through = ask, options: { flowType?: 'pkce' } = {}) => stockClient(through, options)
 
 describe('a stock auth-js client', () => {
   it('signs up, signs in, reads, changes, refreshes and signs out', async () => {

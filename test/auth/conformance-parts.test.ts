@@ -37,7 +37,14 @@ const parts = (options: MfaOptions = {}, provider = google(client)): AuthPart[] 
   sessions(),
   cookies(),
   issuedKeys(),
-  trust([{ issuer: 'https://old.example/auth/v1', secret: testSecret }]),
+  trust([
+    {
+      issuer: 'https://old.example/auth/v1',
+      secret: testSecret,
+      // Not https, so that nobody is asked.
+      upstream: { url: 'http://old.example/auth/v1', key: 'publishable' },
+    },
+  ]),
   turnstile({ secret: 'shh', fetch: async () => Response.json({ success: true }) }),
   provider,
   github(client),
@@ -236,6 +243,19 @@ const partsMatrix: Row[] = [
     }),
     answers: everyone(303),
   },
+  {
+    route: 'POST /callback/link',
+    ask: () => ({
+      path: '/callback/link',
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        'sec-fetch-site': 'same-origin',
+      },
+      body: 'token=x&answer=link',
+    }),
+    answers: everyone(303),
+  },
 ]
 
 /** What a browser is told that is led back with an error. */
@@ -293,6 +313,7 @@ const mfaFaults: Record<string, Meet> = {
     await covered(world)
     return own(codesPath, { body: {} })(world)
   },
+  mfa_webauthn_verify_not_enabled: own(`/factors/${unknown}/verify`, { body: { webauthn: {} } }),
   mfa_webauthn_enroll_not_enabled: own('/factors', { body: { factor_type: 'webauthn' } }),
   over_sms_send_rate_limit: async (world) => {
     const ask = await enrollPhone(world)
@@ -326,6 +347,7 @@ const partsFaults: Record<string, Meet> = {
   unexpected_failure: arriving(async ({ ask }) =>
     told(await comeBack(ask, await begin(ask, 'provider=google'), 'unknown')),
   ),
+  upstream_unavailable: grant('refresh_token', { refresh_token: 'abc123def456' }),
 }
 
 conforms('auth', {
@@ -336,6 +358,7 @@ conforms('auth', {
     '0002_factors': 'rY1uOTlAZmz4fgcZ6ai-2stXent0T2bJ9s9Mr6ghq68',
     '0003_audit': 'cWTgo9bd_DEmR3QXNooXz-JYtyMObZCR2xOvvLEf0vs',
     '0004_api_keys': 'l2pTGacOcWigjQKBJ72OktxFN6soWJIfltJxD4kfZR0',
+    '0005_endings': 'Xss1-LLHYRRo5Sd339z2qCnNrZiXg5Yrye5uATEdfLc',
   },
   prepare,
   matrix: [...baseMatrix, ...mfaMatrix, ...adminMatrix, ...partsMatrix],

@@ -3,6 +3,7 @@ import type { Module } from 'leanto'
 import type { AuthOptions } from 'leanto/auth'
 import type { Conformance, Row, World } from '../kit/conformance.ts'
 import { type Ask, clock, type Env, mount } from '../kit/world.ts'
+import { closed } from './closed.ts'
 import { locationOf, makeInbox, open } from './inbox.ts'
 import { claimsOf, expectStatus, type Json, password } from './world.ts'
 
@@ -150,9 +151,15 @@ export const baseMatrix: readonly Row[] = [
     ask: ({ made }) => ({ path: `/user/identities/${made.identity}`, method: 'DELETE' }),
     answers: users(200, 422),
   },
-  { ...sending('/sso', { domain: 'example.com' }), answers: everyone(404) },
   ...['/settings', '/health', '/.well-known/jwks.json', '/.well-known/openid-configuration'].map(
     reading,
+  ),
+  ...closed.map(
+    ({ method, path, asked }): Row => ({
+      route: `${method} ${path}`,
+      ask: () => ({ path: asked, method, ...(method === 'GET' ? {} : { body: {} }) }),
+      answers: everyone(404),
+    }),
   ),
 ]
 
@@ -235,6 +242,7 @@ export function baseFaults(make: Make): Conformance['faults'] {
     }),
     email_not_confirmed: unproven({ email: eve.email }),
     email_provider_disabled: given({}, post('/otp', { email: ann.email })),
+    feature_disabled: get('/oauth/authorize'),
     flow_state_expired: (world) => exchange(world, verifier, 301),
     flow_state_not_found: grant('pkce', { auth_code: unknown, code_verifier: verifier }),
     identity_not_found: (world) => unlink(world),
@@ -242,6 +250,7 @@ export function baseFaults(make: Make): Conformance['faults'] {
     no_authorization: get('/user'),
     not_admin: put({ app_metadata: { admin: true } }),
     otp_expired: post('/verify', { type: 'email', token_hash: 'x' }),
+    passkey_disabled: get('/passkeys'),
     phone_not_confirmed: unproven({ phone: '15550100999' }),
     phone_provider_disabled: given({}, post('/signup', { phone, password })),
     reauthentication_needed: choosing({}),

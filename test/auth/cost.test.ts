@@ -147,11 +147,11 @@ describe('messages and their proofs', () => {
 
   it('sign-up to be confirmed: two trips, for a known address too', async () => {
     const fresh = await costOf((scope) => auth.signUp(scope, { ...input, password }))
-    expectCost(fresh.cost, 2, 8, 10, 18)
+    expectCost(fresh.cost, 2, 9, 11, 20)
     const pending = await costOf((scope) => auth.signUp(scope, { ...input, password }))
-    expect([pending.cost.trips, pending.cost.statements]).toEqual([2, 8])
+    expect([pending.cost.trips, pending.cost.statements]).toEqual([2, 9])
     const known = await costOf((scope) => auth.signUp(scope, ann))
-    expect([known.cost.trips, known.cost.statements]).toEqual([2, 8])
+    expect([known.cost.trips, known.cost.statements]).toEqual([2, 9])
   })
 
   it('a link or code: two trips, whoever asks for whom', async () => {

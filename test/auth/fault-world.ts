@@ -27,7 +27,14 @@ import {
  */
 
 /** What stands between the module and the database. Armed, it fails the trip at `failAt` (from 1). */
-const line = { armed: false, trips: 0, failAt: 0, mode: true as boolean | 'after' }
+const line = {
+  armed: false,
+  trips: 0,
+  failAt: 0,
+  mode: true as boolean | 'after',
+  /** `POST /token`: what was asked while armed. */
+  asked: [] as string[],
+}
 
 /** Does what is no part of the call under test: nothing of it fails. */
 export async function aside<T>(work: () => Promise<T>): Promise<T> {
@@ -64,9 +71,10 @@ export interface World {
 const options = (autoconfirm: boolean) => ({
   autoconfirm,
   anonymous: true,
+  reauthentication: true,
   with: [
     mfa({ attempts: { max: 1000, seconds: 300 } }),
-    admin({ audit: false }),
+    admin(),
     sessions(),
     issuedKeys(),
     cookies(),
@@ -86,11 +94,27 @@ const make = (autoconfirm: boolean) =>
       }),
   })
 
+/** Every endpoint, its parameters all called `:id`, as the rows' names have it. */
+export const endpoints = (): string[] =>
+  make(true).table.map(({ method, path }) => `${method} ${path.replace(/:\w+/g, ':id')}`)
+
+/** `POST /factors/:id/verify` of `POST /factors/:id/verify, the first time`. */
+export const endpointOf = ({ name }: Row): string =>
+  name.match(/^[A-Z]+ \/[\w/:.-]+/)?.[0] ?? `none in ${name}`
+
+const asks = (endpoint: string, asked: string): boolean =>
+  new RegExp(`^${endpoint.replaceAll('.', '\\.').replaceAll(':id', '[\\w-]+')}$`).test(asked)
+
 export const email = 'ann@example.com'
 export const token = ({ session }: World) => ({ token: session.access_token })
 
 export interface Row {
+  /** The endpoint, then the case: `PUT /user, password`. */
   name: string
+  /** Whether it has no trip that could fail. @default false */
+  idle?: boolean
+  /** The error code that it answers when nothing fails, where there is nothing that it could do. */
+  refused?: string
   /** Whether sign-ups are confirmed by themselves. @default true */
   autoconfirm?: boolean
   /** Makes what the call needs, in `world.made`. */
@@ -137,12 +161,17 @@ export async function freshWorld({
   autoconfirm = true,
   prepare,
 }: Pick<Row, 'autoconfirm' | 'prepare'>): Promise<World> {
-  Object.assign(line, { armed: false, trips: 0, failAt: 0 })
+  Object.assign(line, { armed: false, trips: 0, failAt: 0, asked: [] })
   inbox.clear()
   for (const code of Object.keys(answers)) delete answers[code]
   const users = make(autoconfirm)
   await freshDatabase([users])
-  const ask = mountAuth(users)
+  const mounted = mountAuth(users)
+  const ask: Asker = (path, more = {}) => {
+    const method = more.method ?? (more.body === undefined ? 'GET' : 'POST')
+    if (line.armed) line.asked.push(`${method} ${path.split('?')[0]?.replace('/auth/v1', '')}`)
+    return mounted(path, more)
+  }
   const mailed = () => {
     const { text } = inbox.mails.at(-1) as { text: string }
     const link = new URL(text.match(/https:\S+/)?.[0] as string)
@@ -175,17 +204,45 @@ async function expectUsable({ ask }: World, response: Response, text: string) {
   if (given) expect((await getUser(ask, given)).status).toBe(200)
 }
 
-const silent = (text: string) => {
-  for (const said of [text, decodeURIComponent(text.replaceAll('+', ' '))]) {
-    expect(said).not.toContain(d1Error.slice(0, 9))
-    expect(said).not.toContain('secret_table')
-  }
+const silent = (said: string) => {
+  expect(said).not.toContain(d1Error.slice(0, 9))
+  expect(said).not.toContain('secret_table')
+}
+
+/** All that is logged. */
+const logged: string[] = []
+const levels = ['log', 'info', 'warn', 'error', 'debug', 'trace'] as const
+const textOf = (value: unknown): string =>
+  value instanceof Error ? `${value.stack} ${textOf(value.cause)}` : (JSON.stringify(value) ?? '')
+
+/** Tokens, keys and codes, as they look in answers, cookies, mails and what a row keeps. */
+const secretsIn = (text: string): string[] => [
+  ...(text.match(/[\w-]{24,}/g) ?? []).filter(
+    (one) => /\d/.test(one) && /[a-z]/i.test(one) && !/^[\da-f]{8}(-[\da-f]{4}){3}-/.test(one),
+  ),
+  ...(text.match(/\b\d{6}\b/g) ?? []),
+]
+
+/** Whatever has failed, the log holds no secret (case 74). */
+async function expectSilentLog({ made, session }: World, ...answers: Response[]) {
+  const seen = [JSON.stringify([made, session, inbox])]
+  for (const response of answers)
+    seen.push(await response.clone().text(), JSON.stringify([...response.headers]))
+  const log = logged.join('\n')
+  for (const secret of [password, 'a new password', ...seen.flatMap(secretsIn)])
+    expect(log).not.toContain(secret)
 }
 
 /** Fails each trip of each row's call, one after the other, and tries again as its client would. */
 export function faultRun(table: readonly Row[]) {
-  // What fails here is logged each time, as it should be.
-  beforeEach(() => void vi.spyOn(console, 'error').mockImplementation(() => {}))
+  beforeEach(() => {
+    logged.length = 0
+    // What fails here is logged each time, as it should be.
+    for (const level of levels)
+      vi.spyOn(console, level).mockImplementation(
+        (...values: unknown[]) => void logged.push(values.map(textOf).join(' ')),
+      )
+  })
 
   describe.each([
     ['before it', true],
@@ -194,18 +251,22 @@ export function faultRun(table: readonly Row[]) {
     it.each(table.map((row) => [row.name, row] as const))('at %s', async (_name, row) => {
       const answers = row.answers ?? [200]
       for (let failAt = 1; ; failAt++) {
+        logged.length = 0
         const world = await freshWorld(row)
         Object.assign(line, { armed: true, failAt, mode })
         const response = await row.call(world)
         line.armed = false
+        await expectSilentLog(world, response)
         const text = await response.text()
         silent(text)
-        silent(response.headers.get('location') ?? '')
+        silent(decodeURIComponent(response.headers.get('location') ?? '').replaceAll('+', ' '))
         await expectWhole()
         if (line.trips < failAt) {
           // Nothing is left to fail: as without a fault.
-          expect(isFailure(response), text).toBe(false)
-          expect(failAt, 'trips').toBeGreaterThan(1)
+          expect(isFailure(response), text).toBe(row.refused !== undefined)
+          expect(response.headers.get('x-sb-error-code') ?? undefined).toBe(row.refused)
+          expect(failAt > 1, `${failAt - 1} trips`).toBe(!row.idle)
+          expect(line.asked.filter((asked) => asks(endpointOf(row), asked))).not.toEqual([])
           await expectUsable(world, response, text)
           await row.end?.(world)
           return
@@ -218,7 +279,10 @@ export function faultRun(table: readonly Row[]) {
         }
         if (response.status !== 303) expect(response.status, text).toBe(500)
         row.failed?.(response)
+        // Whoever runs the app sees what it was.
+        expect(logged.join('\n')).toContain(d1Error)
         const next = await (row.retry ?? row.call)(world)
+        await expectSilentLog(world, next)
         const told = await next.text()
         const said = `after trip ${failAt}: ${told} ${next.headers.get('location') ?? ''}`
         expect(answers, said).toContain(next.status)

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { clock, freshDatabase, site } from '../kit/world.ts'
 import { fragmentOf, locationOf, makeInbox, member, open, register } from './inbox.ts'
+import { allowed, redirects, refused } from './redirect-corpus.ts'
 import { claimsOf, count, expectStatus, getUser, makeAuth, mountAuth, post, rows } from './world.ts'
 
 const inbox = makeInbox()
@@ -14,7 +15,7 @@ const free = {
 const users = makeAuth({
   mailer: inbox.mailer,
   limits: free,
-  redirects: ['https://other.example/welcome', 'https://*.preview.example/**', 'myapp://login'],
+  redirects,
 })
 const ask = mountAuth(users)
 const ann = 'ann@example.com'
@@ -186,71 +187,6 @@ describe('a link without PKCE', () => {
 })
 
 describe('a redirect (case 24)', () => {
-  const allowed = [
-    site,
-    `${site}/`,
-    `${site}/welcome?next=1#top`,
-    'https://other.example/welcome',
-    'https://pr-7.preview.example/a/b?c=d',
-    'myapp://login',
-  ]
-  const refused = [
-    '//evil.example',
-    '/\\evil.example',
-    '\\evil.example',
-    '\\\\evil.example',
-    'https:evil.example',
-    'https:/evil.example',
-    'https:///evil.example',
-    'https:\\\\evil.example',
-    '%2f%2fevil.example',
-    'https://%2f%2fevil.example',
-    '/%2f%2fevil.example',
-    'https://app.example@evil.example',
-    'https://app.example:x@evil.example/',
-    'https://user@app.example/',
-    'https://app.example%40evil.example',
-    'https://app.example%2eevil.example/',
-    'https://app.example\\@evil.example',
-    'https://app.example.evil.example',
-    'https://evil.example/app.example',
-    'https://evil.example?https://app.example/',
-    'https://evil.example#https://app.example/',
-    'http://app.example/',
-    'https://app.example:8443/',
-    'https://ap\tp.example/',
-    'https://app.example\n.evil.example',
-    ' https://evil.example',
-    '\thttps://evil.example',
-    '\u0000https://app.example',
-    'https://app。example.evil.example',
-    'javascript:alert(1)',
-    'JavaScript://app.example/%0aalert(1)',
-    'javascript://login',
-    'data:text/html,x',
-    'vbscript:x',
-    'blob:https://app.example/x',
-    'file:///etc/passwd',
-    'about:blank',
-    'https://other.example/welcome/more',
-    'https://other.example/welcome?x=1',
-    'https://other.example/',
-    'https://a.b.preview.example/',
-    'https://preview.example/',
-    'https://evil.example/.preview.example/',
-    'https://evil.example?.preview.example/',
-    'https://evil.example#.preview.example/',
-    'myapp://login/more',
-    'myapp://other',
-    'MYAPP://evil',
-    'welcome',
-    '/welcome',
-    '.',
-    'null',
-    '',
-    `https://app.example/${'x'.repeat(3000)}`,
-  ]
-
   it.each([
     ...allowed.map((to) => [to, true] as const),
     ...refused.map((to) => [to, false] as const),

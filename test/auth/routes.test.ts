@@ -1,6 +1,7 @@
 import { apiKeys } from 'leanto'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { clock, freshDatabase, site, testSecret } from '../kit/world.ts'
+import { closed } from './closed.ts'
 import {
   claimsOf,
   count,
@@ -275,7 +276,8 @@ describe('the error body', () => {
 })
 
 describe('who may ask what', () => {
-  const matrix: [method: string, path: string, guest: number, user: number, service: number][] = [
+  type Line = [method: string, path: string, guest: number, user: number, service: number]
+  const matrix: Line[] = [
     ['POST', '/signup', 400, 400, 400],
     ['POST', '/token', 400, 400, 400],
     ['POST', '/otp', 400, 400, 400],
@@ -289,13 +291,13 @@ describe('who may ask what', () => {
     ['GET', '/reauthenticate', 401, 422, 401],
     ['POST', '/logout', 401, 204, 401],
     ['DELETE', '/user/identities/:identity_id', 401, 404, 401],
-    ['POST', '/sso', 404, 404, 404],
     ['GET', '/authorize', 400, 400, 400],
     ['GET', '/user/identities/authorize', 401, 400, 401],
     ['GET', '/settings', 200, 200, 200],
     ['GET', '/health', 200, 200, 200],
     ['GET', '/.well-known/jwks.json', 200, 200, 200],
     ['GET', '/.well-known/openid-configuration', 200, 200, 200],
+    ...closed.map(({ method, path }): Line => [method, path, 404, 404, 404]),
   ]
 
   it('has a line for every route', () => {

@@ -4,6 +4,8 @@ import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 declare global {
   interface Window {
     publishableKey: string
+    /** Where the API is. @default the page's own origin */
+    api?: string
     supabase: SupabaseClient
     /** What the client has told of. */
     events: string[]
@@ -11,7 +13,9 @@ declare global {
 }
 
 const flowType = location.pathname === '/pkce' ? 'pkce' : 'implicit'
-window.supabase = createClient(location.origin, window.publishableKey, { auth: { flowType } })
+window.supabase = createClient(window.api ?? location.origin, window.publishableKey, {
+  auth: { flowType },
+})
 window.events = []
 const { auth } = window.supabase
 auth.onAuthStateChange((event) => void window.events.push(event))

@@ -22,7 +22,9 @@ export const measurer =
         ...(token ? { authorization: `Bearer ${token}` } : {}),
         ...headers,
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
     const app = new Hono().route('/', module.routes)
     const response = await app.fetch(request, env as never, executionCtx as never)

@@ -4,6 +4,7 @@ import { build } from 'esbuild'
 import { migrate } from 'leanto'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
 import { authMigrations } from '../../src/auth/migrations.ts'
+import type { Migration } from '../../src/core/migrate.ts'
 
 const root = process.cwd()
 
@@ -27,6 +28,8 @@ export interface App {
  * @param providers TypeScript: a list of calls of `leanto/auth/providers`, as `p`.
  * @param outbound Answers whatever the Worker fetches; without it the network does.
  * @param options TypeScript: more options of `auth`.
+ * @param bindings TypeScript: more options of `bind`.
+ * @param migrations Of the parts beside the providers.
  * @param routes TypeScript: what else the Worker has, as statements about `app`.
  * @param port Where it listens, for a browser.
  */
@@ -37,6 +40,8 @@ export async function startApp(
     providers,
     outbound,
     options = '',
+    bindings = '',
+    migrations = [],
     routes = '',
     port,
   }: {
@@ -44,6 +49,8 @@ export async function startApp(
     providers: string
     outbound?: (request: Request) => Promise<Response>
     options?: string
+    bindings?: string
+    migrations?: readonly Migration[]
     routes?: string
     port?: number
   },
@@ -61,7 +68,7 @@ export async function startApp(
 import { bind } from 'leanto'
 import { auth } from 'leanto/auth'
 import * as p from 'leanto/auth/providers'
-const base = bind<any>({ db: (e) => e.DB, kv: (e) => e.KV, secret: () => '${secret}' })
+const base = bind<any>({ db: (e) => e.DB, kv: (e) => e.KV, secret: () => '${secret}', ${bindings} })
 const users = auth(base, { site: '${site}', with: [${providers}], ${options} })
 const app = new Hono().route('/auth/v1', users.routes)
 ${routes}
@@ -92,7 +99,7 @@ export default app
   )
   await app.ready
   const db = await app.getD1Database('DB')
-  await migrate(db as never, [{ name: 'auth', migrations: authMigrations }])
+  await migrate(db as never, [{ name: 'auth', migrations: [...authMigrations, ...migrations] }])
   return {
     fetch: (url, init) => app.dispatchFetch(url, { ...init, redirect: 'manual' } as never) as never,
     rows: async (sql) => (await db.prepare(sql).all()).results as never,

@@ -2,7 +2,11 @@ import { createHash, createHmac } from 'node:crypto'
 import { type CryptoKey, exportJWK, exportPKCS8, generateKeyPair, jwtVerify, SignJWT } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type App, arrive, depart, fragment, startApp } from './oauth-app.ts'
-import { type Shape, shapes } from './presets.ts'
+import type { Shape } from './preset-shape.ts'
+import { apiShapes } from './presets-api.ts'
+import { openidShapes } from './presets-openid.ts'
+
+const shapes = [...openidShapes, ...apiShapes]
 
 const site = 'https://app.example'
 const callback = `${site}/auth/v1/callback`

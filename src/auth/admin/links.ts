@@ -1,5 +1,6 @@
 import type { Scope } from '../../core/scope.ts'
 import { type Address, requireEmail } from '../address.ts'
+import { type Budget, checkSpent, giveBack, networkBudgets, spendAll } from '../budget.ts'
 import type { CodeKind } from '../codes.ts'
 import { and, byEmail, byId, condition } from '../condition.ts'
 import { authFaults } from '../faults.ts'
@@ -18,6 +19,8 @@ export interface Invite {
   /** Becomes `user_metadata`. */
   data?: Metadata | undefined
   redirectTo?: string | undefined
+  /** Where the call comes from (`networkOf`); its budget of mails is spent. */
+  network?: string | null
 }
 
 export type LinkType =
@@ -54,22 +57,46 @@ const selectByEmail = (settings: Settings, scope: Scope, email: string) =>
  * Makes a user who is still to prove the address, and mails them an invitation; or mails it again. Two trips.
  *
  * @throws {Fault} `email_exists` if the address is somebody's, `email_provider_disabled` without a mailer,
- * `validation_failed`, or what `before.signUp` throws.
+ * `validation_failed`, `rate_limited`, or what `before.signUp` throws.
  */
 export const invite =
   (settings: Settings) =>
   async (scope: Scope, input: Invite): Promise<User> => {
     if (!settings.mailer) throw authFaults.email_provider_disabled()
-    const { user, code } = await prepareInvite(settings, scope, input)
+    const { network } = input
+    const budgets = networkBudgets(settings, scope, { type: 'email', network })
+    const { user, code } = await prepareInvite(settings, scope, input, budgets)
     deliver(settings, scope, code, input.data ?? {})
     return settings.toUser(user)
   }
 
-async function prepareInvite(settings: Settings, scope: Scope, input: Invite) {
-  const { redirectTo, data = {} } = input
+async function prepareInvite(
+  settings: Settings,
+  scope: Scope,
+  input: Invite,
+  budgets: readonly Budget[] = [],
+) {
   const email = requireEmail(input.email)
-  checkMetadata(data)
-  const known = await selectByEmail(settings, scope, email)
+  checkMetadata(input.data ?? {})
+  const read = [...spendAll(scope, budgets), readUser(settings, scope, byEmail(email))]
+  const results = await scope.db.batch(read)
+  checkSpent(scope, budgets, results)
+  const known = results.at(-1)?.results[0] as unknown as UserRow | undefined
+  try {
+    return await storeInvite(settings, scope, { ...input, email }, known)
+  } catch (error) {
+    // The server is told why nothing was sent, so nothing is counted.
+    giveBack(scope, budgets, undefined)
+    throw error
+  }
+}
+
+async function storeInvite(
+  settings: Settings,
+  scope: Scope,
+  { email, redirectTo, data = {} }: Invite,
+  known: UserRow | undefined,
+) {
   if (known && known.email_confirmed_at !== null) throw exists()
   if (!known) await settings.beforeSignUp(scope, { email, data })
   const now = scope.now()

@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import * as v from 'valibot'
+import { networkOf } from '../../core/limit.ts'
 import type { Route } from '../../core/routes.ts'
 import type { Scope } from '../../core/scope.ts'
 import { readAudit } from '../audit.ts'
@@ -149,7 +150,8 @@ const inviteUser =
   async (scope, c) => {
     const { email, data } = await body(c, inviteBody)
     const redirectTo = c.req.query('redirect_to')
-    const input = { email: email ?? '', data: data ?? undefined, redirectTo }
+    const network = networkOf(c.req.raw)
+    const input = { email: email ?? '', data: data ?? undefined, redirectTo, network }
     return ok(await invite(settings)(scope, input))
   }
 

@@ -7,7 +7,7 @@ import { byId, type Condition, condition } from '../condition.ts'
 import { authFaults } from '../faults.ts'
 import { checkMetadata, mergeMetadata } from '../metadata.ts'
 import { newUser } from '../new-user.ts'
-import { happened } from '../part.ts'
+import { endElsewhere, happened } from '../part.ts'
 import { argon2, checkPassword, hashPassword } from '../password.ts'
 import type { Settings } from '../settings.ts'
 import type { Metadata, User, UserRow } from '../wire.ts'
@@ -288,7 +288,7 @@ function changes(
     )
   return [
     ...(moved || encoded !== undefined ? [of('tokens')] : []),
-    ...(ends ? [of('sessions')] : []),
+    ...(ends ? [of('sessions'), ...endElsewhere(settings, scope, { user: same })] : []),
     ...(email ? [addIdentity(scope, 'email', same)] : []),
     ...(phone ? [addIdentity(scope, 'phone', same)] : []),
     update,
@@ -340,6 +340,7 @@ export const signOutUser =
     const [found] = await scope.db.batch([
       scope.db.prepare('SELECT 1 FROM leanto_auth_users WHERE id = ?').bind(userId),
       scope.db.prepare('DELETE FROM leanto_auth_sessions WHERE user_id = ?').bind(userId),
+      ...endElsewhere(settings, scope, { user: byId(userId) }),
     ])
     if (found?.results.length !== 1) throw notFound()
     happened(settings, scope, { action: 'user_signed_out', userId })

@@ -1,6 +1,7 @@
 import { Fault } from '../../core/fault.ts'
 import { uuidv7 } from '../../core/id.ts'
 import type { Scope } from '../../core/scope.ts'
+import { checkSpent, giveBack, networkBudgets, spendAll } from '../budget.ts'
 import { codeHash, randomDigits } from '../codes.ts'
 import type { Caller } from '../session.ts'
 import type { Settings, Sms } from '../settings.ts'
@@ -10,6 +11,8 @@ import { alive, readStanding, standing } from './standing.ts'
 
 export interface Challenge extends Caller {
   factorId: string
+  /** Where the call comes from (`networkOf`); its budget of text messages is spent. */
+  network?: string | null
 }
 
 /** What the next `verify` refers to. */
@@ -26,10 +29,10 @@ const lifetime = 300_000
 const pause = 60_000
 
 /**
- * Asks for a factor; of a phone by a message. Only the session that asked may answer. One trip.
+ * Asks for a factor; of a phone by a message. Only the session that asked may answer. One trip; two for a phone.
  *
- * @throws {Fault} `mfa_factor_not_found` (404), `over_sms_send_rate_limit` (429), `sms_send_failed`, and what
- * `getUser` throws.
+ * @throws {Fault} `mfa_factor_not_found` (404), `over_sms_send_rate_limit` (429), `sms_send_failed`, `rate_limited`, and
+ * what `getUser` throws.
  */
 export const challenge =
   (settings: Settings, mfa: MfaSettings) =>
@@ -42,8 +45,8 @@ export const challenge =
       .prepare(
         `INSERT INTO leanto_auth_challenges (id, factor_id, session_id, code, created_at, expires_at)
          SELECT ?, f.id, s.id, CASE f.type WHEN 'phone' THEN ? END, ?, ?
-         FROM leanto_auth_factors f JOIN leanto_auth_sessions s ON s.user_id = f.user_id
-         WHERE f.id = ? AND f.type <> 'recovery_code' AND (${session.sql})
+         FROM leanto_auth_factors f, ${session.sql}
+           AND s.user_id = f.user_id AND f.id = ? AND f.type <> 'recovery_code'
            AND (f.type <> 'phone' OR coalesce(f.challenged_at, 0) <= ?)
          RETURNING id`,
       )
@@ -52,8 +55,8 @@ export const challenge =
         await codeHash(scope, id, code),
         now,
         now + lifetime,
-        input.factorId,
         ...session.values,
+        input.factorId,
         now - pause,
       )
     const mark = scope.db
@@ -70,7 +73,10 @@ export const challenge =
       const wait = Math.max(1, Math.ceil(((factor.challenged_at ?? now) + pause - now) / 1000))
       throw tooSoon(wait)
     }
-    if (factor.phone) await send(settings, scope, { to: factor.phone, text: mfa.message(code) })
+    if (factor.phone) {
+      const message = { to: factor.phone, text: mfa.message(code) }
+      await send(settings, scope, message, input.network)
+    }
     return { id, type: factor.type, expires_at: Math.floor((now + lifetime) / 1000) }
   }
 
@@ -80,11 +86,21 @@ const tooSoon = (seconds: number) =>
     headers: { 'retry-after': String(seconds) },
   })
 
-async function send({ sms }: Settings, scope: Scope, message: Sms) {
+async function send(
+  settings: Settings,
+  scope: Scope,
+  message: Sms,
+  network: string | null | undefined,
+) {
+  const { sms } = settings
   if (!sms) throw mfaFaults.mfa_phone_verify_not_enabled()
+  const budgets = networkBudgets(settings, scope, { type: 'phone', network })
+  if (budgets.length > 0) checkSpent(scope, budgets, await scope.db.batch(spendAll(scope, budgets)))
   try {
     await sms(scope, message)
   } catch (cause) {
+    // A text that never left is not counted, whoever is to blame.
+    giveBack(scope, budgets, undefined)
     if (cause instanceof Fault) throw cause
     throw mfaFaults.sms_send_failed({ cause })
   }

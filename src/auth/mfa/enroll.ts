@@ -69,8 +69,7 @@ export const enroll =
       .prepare(
         `INSERT INTO leanto_auth_factors
            (id, user_id, type, name, status, secret, phone, created_at, updated_at)
-         SELECT ?, s.user_id, ?, ?, 'unverified', ?, ?, ?, ? FROM leanto_auth_sessions s
-         WHERE (${session.sql}) AND (s.aal = 'aal2' OR NOT EXISTS (
+         SELECT ?, s.user_id, ?, ?, 'unverified', ?, ?, ?, ? FROM ${session.sql} AND (s.aal = 'aal2' OR NOT EXISTS (
              SELECT 1 FROM leanto_auth_factors f WHERE f.user_id = s.user_id AND f.status = 'verified'))
            AND (SELECT count(*) FROM leanto_auth_factors f WHERE f.user_id = s.user_id) < ?
            AND NOT EXISTS (SELECT 1 FROM leanto_auth_factors f

@@ -26,6 +26,7 @@ export const mfaFaults = faults({
     'A verified phone factor already exists, unenroll the existing factor to continue',
   ],
   mfa_webauthn_enroll_not_enabled: [422, 'MFA enroll is disabled for WebAuthn'],
+  mfa_webauthn_verify_not_enabled: [422, 'MFA verification is disabled for WebAuthn'],
   over_sms_send_rate_limit: [429, 'SMS rate limit exceeded'],
   sms_send_failed: [500, 'The text message could not be sent'],
   too_many_enrolled_mfa_factors: [

@@ -60,10 +60,19 @@ const pending: Pick<AuthPart, 'claims' | 'admit'> = {
     aal !== 'aal2' && user.factors?.some(({ status }) => status === 'verified')
       ? { mfa: 'pending' }
       : {},
-  admit({ claims }) {
+  async admit(settings, scope, { role, id, claims }) {
     if (claims.mfa === 'pending') throw stepUp()
+    // The token of another issuer knows nothing of the factors here: that takes a trip, of those alone.
+    const foreign = role === 'authenticated' && claims.iss !== settings.issuer(scope)
+    if (foreign && claims.aal !== 'aal2' && (await hasFactor(scope, id))) throw stepUp()
   },
 }
+
+const hasFactor = async (scope: Scope, userId: string): Promise<boolean> =>
+  (await scope.db
+    .prepare(`SELECT 1 FROM leanto_auth_factors WHERE user_id = ? AND status = 'verified' LIMIT 1`)
+    .bind(userId.toLowerCase())
+    .first()) !== null
 
 const wrong = (option: string, fix: string) => new TypeError(`mfa: \`${option}\` ${fix}`)
 

@@ -90,8 +90,7 @@ export const generateRecoveryCodes =
       .prepare(
         `INSERT INTO leanto_auth_factors
            (id, user_id, type, name, status, created_at, updated_at)
-         SELECT ?, s.user_id, '${type}', ?, 'verified', ?, ? FROM leanto_auth_sessions s
-         WHERE (${session.sql}) AND s.aal = 'aal2'
+         SELECT ?, s.user_id, '${type}', ?, 'verified', ?, ? FROM ${session.sql} AND s.aal = 'aal2'
            AND (SELECT count(*) FROM leanto_auth_factors f WHERE f.user_id = s.user_id) < ?
            AND NOT EXISTS (SELECT 1 FROM leanto_auth_factors f
              WHERE f.user_id = s.user_id AND f.type = '${type}')
@@ -143,7 +142,7 @@ export const regenerateRecoveryCodes =
       .prepare(
         `UPDATE leanto_auth_factors AS f SET proof = ?, updated_at = ?
          WHERE f.user_id = ? AND f.type = '${type}' AND EXISTS (
-           SELECT 1 FROM leanto_auth_sessions s WHERE (${session.sql}) AND s.aal = 'aal2')
+           SELECT 1 FROM ${session.sql} AND s.aal = 'aal2')
          RETURNING id`,
       )
       .bind(mark, scope.now(), caller.userId, ...session.values)
@@ -186,7 +185,7 @@ export interface VerifyRecoveryCode extends Caller {
 export const verifyRecoveryCode =
   (settings: Settings, mfa: MfaSettings) =>
   async (scope: Scope, input: VerifyRecoveryCode): Promise<Session> => {
-    const { userId, sessionId, network } = input
+    const { userId, network } = input
     if (input.code.trim() === '')
       throw authFaults.validation_failed({ message: 'Code needs to be non-empty' })
     const code = normaliseRecoveryCode(input.code)
@@ -217,8 +216,9 @@ export const verifyRecoveryCode =
       if (set) await mfa.beforeVerify(scope, { userId, factorId: set.id, type, valid })
       if (!valid) throw invalid()
       const mark = randomToken(16)
-      const { statements, refreshToken } = await upgrade(settings, scope, {
-        ...{ userId, sessionId, mark, type },
+      const { statements, session } = await upgrade(settings, scope, {
+        ...input,
+        ...{ mark, type },
         factorId: set.id,
       })
       const batch = [
@@ -237,7 +237,6 @@ export const verifyRecoveryCode =
         network,
         data: { factor_id: set.id },
       })
-      const session = { id: sessionId, refreshToken }
       return await answerSession(settings, scope, session, written[1 + statements.length])
     } catch (error) {
       giveBack(scope, budgets, error)
@@ -260,7 +259,7 @@ function take(
       .prepare(
         `UPDATE leanto_auth_recovery_codes SET taken = ?
          WHERE hash = ? AND factor_id = ? AND taken IS NULL
-           AND EXISTS (SELECT 1 FROM leanto_auth_sessions s WHERE ${session.sql})
+           AND EXISTS (SELECT 1 FROM ${session.sql})
          RETURNING hash`,
       )
       .bind(mark, codeHash, factorId, ...session.values),
@@ -282,7 +281,7 @@ export const removeRecoveryCodes =
   (settings: Settings) =>
   async (scope: Scope, caller: Caller): Promise<{ id: string }> => {
     const session = alive(scope, caller)
-    const may = `EXISTS (SELECT 1 FROM leanto_auth_sessions s WHERE (${session.sql}) AND s.aal = 'aal2')`
+    const may = `EXISTS (SELECT 1 FROM ${session.sql} AND s.aal = 'aal2')`
     const own = `user_id = ? AND type = '${type}'`
     const results = await scope.db.batch([
       ...standing(scope, caller),

@@ -37,7 +37,7 @@ export const mfaRoutes = (doors: Doors, mfa: MfaSettings): Route[] => [
 
 const enrollBody = v.object({ factor_type: text, friendly_name: text, issuer: text, phone: text })
 const namedBody = v.object({ friendly_name: text })
-const verifyBody = v.object({ challenge_id: text, code: text })
+const verifyBody = v.object({ challenge_id: text, code: text, webauthn: v.optional(v.unknown()) })
 const codeBody = v.object({ code: text })
 
 /** As short as a title; it is shown in lists, and in no mail's header. */
@@ -86,7 +86,8 @@ const challengeFactor =
   async (scope, c) => {
     const caller = await callerOf(scope, c.req.raw)
     const factorId = idParam(c, 'factor_id')
-    return ok(await challenge(settings, mfa)(scope, { ...caller, factorId }))
+    const network = networkOf(c.req.raw)
+    return ok(await challenge(settings, mfa)(scope, { ...caller, factorId, network }))
   }
 
 const verifyFactor =
@@ -94,7 +95,8 @@ const verifyFactor =
   async (scope, c) => {
     const caller = await callerOf(scope, c.req.raw)
     const factorId = idParam(c, 'factor_id')
-    const { challenge_id: challengeId, code } = await body(c, verifyBody)
+    const { challenge_id: challengeId, code, webauthn } = await body(c, verifyBody)
+    if (webauthn) throw mfaFaults.mfa_webauthn_verify_not_enabled()
     if (!code) throw authFaults.validation_failed({ message: 'Code needs to be non-empty' })
     if (!isUuid(challengeId))
       throw authFaults.validation_failed({ message: 'challenge_id must be an UUID' })

@@ -1,5 +1,6 @@
 import type { Statement } from '../../core/database.ts'
 import type { Scope } from '../../core/scope.ts'
+import { isGuestsStill, sessionOf, signInFirst } from '../caller.ts'
 import { type Condition, condition } from '../condition.ts'
 import { authFaults } from '../faults.ts'
 import type { Caller } from '../session.ts'
@@ -17,6 +18,7 @@ export interface Standing {
 
 interface StandingRow {
   email: string | null
+  amr: string
   email_confirmed_at: number | null
   phone: string | null
   banned_until: number | null
@@ -26,21 +28,28 @@ interface StandingRow {
 }
 
 /** Two statements for a batch; `readStanding` reads their answers. */
-export const standing = (scope: Scope, { userId, sessionId }: Caller): Statement[] => [
-  scope.db
-    .prepare(
-      `SELECT u.email, u.email_confirmed_at, u.phone, u.banned_until, u.is_anonymous, s.id AS session_id, s.aal
-       FROM leanto_auth_users u LEFT JOIN leanto_auth_sessions s
-         ON s.id = ?2 AND s.user_id = u.id AND coalesce(s.not_after, ?3 + 1) > ?3
-       WHERE u.id = ?1 AND u.deleted_at IS NULL`,
-    )
-    .bind(userId, sessionId, scope.now()),
-  scope.db.prepare('SELECT * FROM leanto_auth_factors WHERE user_id = ? ORDER BY id').bind(userId),
-]
+export function standing(scope: Scope, caller: Caller): Statement[] {
+  const { userId } = caller
+  const session = sessionOf(scope, caller)
+  return [
+    scope.db
+      .prepare(
+        `SELECT u.email, u.email_confirmed_at, u.phone, u.banned_until, u.is_anonymous,
+           s.id AS session_id, s.aal, s.amr
+         FROM leanto_auth_users u LEFT JOIN ${session.sql} s ON s.user_id = u.id
+         WHERE u.id = ? AND u.deleted_at IS NULL`,
+      )
+      .bind(...session.values, userId),
+    scope.db
+      .prepare('SELECT * FROM leanto_auth_factors WHERE user_id = ? ORDER BY id')
+      .bind(userId),
+  ]
+}
 
 /**
  * @param read What the two statements answered.
- * @throws {Fault} `user_not_found`, `session_not_found`, `user_banned`, `no_authorization` (403 each).
+ * @throws {Fault} `user_not_found`, `session_not_found`, `user_banned`, `no_authorization` (403 each), and
+ * `reauthentication_needed` for a guest who has become a user since.
  */
 export function readStanding(
   scope: Scope,
@@ -55,20 +64,23 @@ export function readStanding(
       status: 403,
       message: 'Anonymous user not allowed to perform these actions',
     })
+  if (isGuestsStill(row)) throw signInFirst()
   const { email, phone, aal } = row
   const mailbox = row.email_confirmed_at === null ? null : email
   return { email, mailbox, phone, aal, factors: (read[1]?.results ?? []) as FactorRow[] }
 }
 
-/** The caller's session `s`, as long as it lives and its user may use it. What `readStanding` refuses, a write does too. */
-export const alive = (scope: Scope, { userId, sessionId }: Caller): Condition =>
-  condition(
-    `s.id = ? AND s.user_id = ? AND coalesce(s.not_after, ?) > ? AND EXISTS (
+/**
+ * For `FROM`, with a `WHERE` and more to follow: the caller's session `s`, as long as it lives and its user may use it. What
+ * `readStanding` refuses, a write does too.
+ */
+export function alive(scope: Scope, caller: Caller): Condition {
+  const session = sessionOf(scope, caller)
+  return condition(
+    `${session.sql} s WHERE EXISTS (
        SELECT 1 FROM leanto_auth_users u WHERE u.id = s.user_id AND u.deleted_at IS NULL
          AND u.is_anonymous = 0 AND coalesce(u.banned_until, 0) <= ?)`,
-    sessionId,
-    userId,
-    scope.now() + 1,
-    scope.now(),
+    ...session.values,
     scope.now(),
   )
+}

@@ -26,7 +26,7 @@ export const unenroll =
     const remove = scope.db
       .prepare(
         `DELETE FROM leanto_auth_factors AS f WHERE f.id = ? AND f.type <> 'recovery_code'
-           AND EXISTS (SELECT 1 FROM leanto_auth_sessions s WHERE (${session.sql})
+           AND EXISTS (SELECT 1 FROM ${session.sql}
              AND s.user_id = f.user_id AND (f.status = 'unverified' OR s.aal = 'aal2'))
            AND (f.status = 'unverified'
              OR NOT EXISTS (SELECT 1 FROM leanto_auth_factors r

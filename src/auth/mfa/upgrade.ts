@@ -1,7 +1,10 @@
 import type { Statement } from '../../core/database.ts'
+import { uuidv7 } from '../../core/id.ts'
 import type { Scope } from '../../core/scope.ts'
 import { hash, randomToken } from '../../core/secret.ts'
-import { condition } from '../condition.ts'
+import { beganAt } from '../caller.ts'
+import { and, byId, condition } from '../condition.ts'
+import { endElsewhere } from '../part.ts'
 import { type Caller, readSession } from '../session.ts'
 import type { Settings } from '../settings.ts'
 import type { FactorType } from './factor.ts'
@@ -16,18 +19,21 @@ const methods: Readonly<Record<FactorType, string>> = {
 /**
  * The statements that raise the caller's session to aal2, for the batch whose first statement has set the factor's
  * `proof` to `mark`; where it has not, they do nothing. The session gets a new refresh token and all its earlier ones die
- * (ASVS 7.2.4, case 16); the user's other sessions that have shown no second factor end, as in GoTrue.
+ * (ASVS 7.2.4, case 16); the user's other sessions that have shown no second factor end, as in GoTrue. In the place of a
+ * session elsewhere there is one of ours from then on.
  *
- * @returns The statements, of which the last reads the session, and the new token.
+ * @returns The statements, of which the last reads the session, and the session with its new token.
  */
 export async function upgrade(
   settings: Settings,
   scope: Scope,
   input: Caller & { factorId: string; type: FactorType; mark: string },
 ) {
-  const { userId, sessionId, factorId, type, mark } = input
+  const { userId, factorId, type, mark, elsewhere } = input
   const now = scope.now()
   const refreshToken = randomToken()
+  const sessionId = elsewhere ? uuidv7(now) : input.sessionId
+  const { absolute } = settings.refresh
   const proven = condition(
     'EXISTS (SELECT 1 FROM leanto_auth_factors p WHERE p.id = ? AND p.proof = ?)',
     factorId,
@@ -36,7 +42,21 @@ export async function upgrade(
   const when = (sql: string, ...values: unknown[]): Statement =>
     scope.db.prepare(`${sql} AND ${proven.sql}`).bind(...values, ...proven.values)
   const method = methods[type]
+  const moved = elsewhere && [
+    when(
+      `INSERT INTO leanto_auth_sessions (id, user_id, created_at, not_after, amr, refreshed_at)
+       SELECT ?, u.id, ?, ?, ?, ? FROM leanto_auth_users u WHERE u.id = ?`,
+      sessionId,
+      beganAt(scope, elsewhere),
+      absolute === null ? null : now + absolute,
+      elsewhere.amr,
+      now,
+      userId,
+    ),
+    ...settings.parts.flatMap((part) => part.started?.(scope, sessionId) ?? []),
+  ]
   const statements = [
+    ...(moved ?? []),
     when(
       `UPDATE leanto_auth_sessions SET aal = 'aal2', factor_id = ?, refreshed_at = ?, amr = (
          SELECT json_group_array(json(entry)) FROM (
@@ -71,7 +91,8 @@ export async function upgrade(
       type,
       factorId,
     ),
+    ...endElsewhere(settings, scope, { user: and(byId(userId), proven), which: 'aal1' }),
     readSession(settings, scope, sessionId),
   ]
-  return { statements, refreshToken }
+  return { statements, session: { id: sessionId, refreshToken } }
 }

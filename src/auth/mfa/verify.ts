@@ -143,9 +143,10 @@ async function raise(
 ): Promise<Session> {
   const { stood, factor, step, budgets } = shown
   const mark = randomToken(16)
-  const { userId, sessionId } = input
-  const { statements, refreshToken } = await upgrade(settings, scope, {
-    ...{ userId, sessionId, mark },
+  const { userId } = input
+  const { statements, session } = await upgrade(settings, scope, {
+    ...input,
+    mark,
     factorId: factor.id,
     type: factor.type,
   })
@@ -171,7 +172,6 @@ async function raise(
   })
   if (factor.status === 'unverified' && stood.mailbox)
     sendMail(settings, scope, 'factor_added', { email: stood.mailbox, subject: factor.type })
-  const session = { id: sessionId, refreshToken }
   return answerSession(settings, scope, session, results[statements.length])
 }
 
@@ -191,7 +191,7 @@ function take(
        WHERE f.id = ? AND (f.type <> 'totp' OR coalesce(f.last_step, -1) < ?)
          AND EXISTS (SELECT 1 FROM leanto_auth_challenges c WHERE c.id = ?
            AND c.factor_id = f.id AND c.session_id = ? AND c.expires_at > ?)
-         AND EXISTS (SELECT 1 FROM leanto_auth_sessions s WHERE (${session.sql})
+         AND EXISTS (SELECT 1 FROM ${session.sql}
            AND s.user_id = f.user_id
            AND (f.status = 'verified' OR s.aal = 'aal2' OR NOT EXISTS (
              SELECT 1 FROM leanto_auth_factors v

@@ -1,6 +1,9 @@
-import type { Statement } from '../../core/database.ts'
+import type { QueryResult, Statement } from '../../core/database.ts'
 import type { Scope } from '../../core/scope.ts'
+import { mayChange } from '../caller.ts'
+import { and, type Condition, condition } from '../condition.ts'
 import { authFaults } from '../faults.ts'
+import type { Caller } from '../session.ts'
 import type { Settings } from '../settings.ts'
 import type { IdentityRow, UserRow } from '../wire.ts'
 import { oauthFaults } from './faults.ts'
@@ -12,61 +15,88 @@ export interface Arriving {
   /** Whether the provider lets people in without a verified address. */
   emailOptional: boolean
   /** Links to this user, who asked for it. */
-  linkTo?: string | null
+  caller?: Caller | undefined
 }
 
+/** Whom to look for: values, or SQL that answers them. */
+export interface Sought {
+  readonly provider: Condition
+  readonly subject: Condition
+  readonly email: Condition
+  /** The id of who asked to link, and whether their session still may. */
+  readonly user: Condition
+  readonly may: Condition
+}
+
+const value = (of: unknown) => condition('?', of)
+
+export const soughtOf = (scope: Scope, { person, caller }: Arriving): Sought => ({
+  provider: value(person.provider),
+  subject: value(person.subject),
+  // Nobody is found by an address that the provider does not vouch for.
+  email: value(person.verified ? person.email : null),
+  user: value(caller?.userId ?? null),
+  may: caller ? mayChange(scope, caller) : value(0),
+})
+
 /** What is known of a person: three statements for one trip, read by `decide`. */
-export const look = (
-  { userColumns }: Settings,
-  scope: Scope,
-  { person, linkTo }: Arriving,
-): Statement[] => [
-  scope.db
-    .prepare(
+export function look({ userColumns }: Settings, scope: Scope, sought: Sought): Statement[] {
+  const { provider, subject, email, user, may } = sought
+  const select = (sql: string, ...values: unknown[]) => scope.db.prepare(sql).bind(...values)
+  return [
+    select(
       `SELECT ${userColumns} FROM leanto_auth_identities o JOIN leanto_auth_users u ON u.id = o.user_id
-       WHERE o.provider = ? AND o.subject = ?`,
-    )
-    .bind(person.provider, person.subject),
-  scope.db
-    .prepare(`SELECT ${userColumns} FROM leanto_auth_users u WHERE u.email = ?`)
-    // Nobody is found by an address that the provider does not vouch for.
-    .bind(person.verified ? person.email : null),
-  scope.db
-    .prepare(
-      `SELECT ${userColumns} FROM leanto_auth_users u WHERE u.id = ? AND u.deleted_at IS NULL`,
-    )
-    .bind(linkTo ?? null),
+       WHERE o.provider = ${provider.sql} AND o.subject = ${subject.sql}`,
+      ...provider.values,
+      ...subject.values,
+    ),
+    select(
+      `SELECT ${userColumns} FROM leanto_auth_users u WHERE u.email = ${email.sql}`,
+      ...email.values,
+    ),
+    select(
+      `SELECT ${userColumns}, ${may.sql} AS may FROM leanto_auth_users u
+       WHERE u.id = ${user.sql} AND u.deleted_at IS NULL`,
+      ...may.values,
+      ...user.values,
+    ),
+  ]
+}
+
+/** Of `look`: whose the identity is, whose the address, and who asked to link. */
+export type Found = readonly [
+  owner: UserRow | undefined,
+  neighbour: UserRow | undefined,
+  target: (UserRow & { may: number }) | undefined,
 ]
 
-type Found = readonly (UserRow | undefined)[]
+export const foundIn = (results: readonly QueryResult[]): Found =>
+  results.slice(0, 3).map(({ results }) => results[0]) as unknown as Found
 
 /**
  * Decides whose account it is. The key is provider and subject; an address only ever links where both sides have proven
  * it (cases 1 to 3, 6).
  *
- * @throws {Fault} `user_banned`, `identity_already_exists`, `user_not_found`, `email_exists`, `user_already_exists`,
- * `provider_email_needs_verification`, `signup_disabled`.
+ * @param guard What else a link depends on, at the moment of its write.
+ * @throws {Fault} `user_banned`, `identity_already_exists`, `user_not_found`, `session_not_found`, `email_exists`,
+ * `user_already_exists`, `provider_email_needs_verification`, `signup_disabled`.
  */
 export function decide(
   settings: Settings,
   scope: Scope,
   arriving: Arriving,
-  [owner, neighbour, target]: Found,
+  found: Found,
+  guard?: Condition,
 ): Plan {
-  const { person, emailOptional, linkTo } = arriving
-  if (linkTo) {
-    if (owner)
-      throw oauthFaults.identity_already_exists(
-        owner.id === linkTo ? {} : { message: 'Identity is already linked to another user' },
-      )
-    if (!target) throw authFaults.user_not_found({ message: 'Linking target user not found' })
-    refuseBanned(scope, target)
-    if (target.email === null) {
-      if (!person.verified && !emailOptional && target.phone === null) throw unverified(person)
-      if (neighbour) throw authFaults.email_exists()
-    }
-    return linkByHand(scope, person, target)
+  const { person, emailOptional, caller } = arriving
+  if (caller) {
+    const target = linkTarget(scope, arriving, found)
+    return linkByHand(settings, scope, person, {
+      user: target,
+      guard: and(mayChange(scope, caller), ...(guard ? [guard] : [])),
+    })
   }
+  const [owner, neighbour] = found
   if (owner) {
     refuseBanned(scope, owner)
     return signIn(scope, person, owner)
@@ -76,10 +106,30 @@ export function decide(
   if (!person.verified && !emailOptional) throw unverified(person)
   if (!settings.signUp) throw authFaults.signup_disabled()
   if (!neighbour) return signUp(scope, person, [])
-  if (isOpen(neighbour)) return adopt(scope, person, neighbour)
+  if (isOpen(neighbour)) return adopt(settings, scope, person, neighbour)
   // Where addresses count without proof, an account may be in use: it keeps its address, and is not linked.
   if (neighbour.email_confirmed_at !== null) throw authFaults.user_already_exists()
   return signUp(scope, person, release(scope, neighbour))
+}
+
+/** Who an identity is linked to by hand. @throws {Fault} what stands against it. */
+export function linkTarget(
+  scope: Scope,
+  { person, emailOptional, caller }: Arriving,
+  [owner, neighbour, target]: Found,
+): UserRow {
+  if (owner)
+    throw oauthFaults.identity_already_exists(
+      owner.id === caller?.userId ? {} : { message: 'Identity is already linked to another user' },
+    )
+  if (!target) throw authFaults.user_not_found({ message: 'Linking target user not found' })
+  refuseBanned(scope, target)
+  if (target.may !== 1) throw authFaults.session_not_found()
+  if (target.email === null) {
+    if (!person.verified && !emailOptional && target.phone === null) throw unverified(person)
+    if (neighbour) throw authFaults.email_exists()
+  }
+  return target
 }
 
 const unverified = ({ provider }: Person) =>

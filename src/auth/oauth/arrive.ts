@@ -7,10 +7,10 @@ import { type Challenge, issueAuthCode } from '../pkce.ts'
 import { answerSession, type Client, startSession } from '../session.ts'
 import type { Settings } from '../settings.ts'
 import type { Session, SessionRow, UserRow } from '../wire.ts'
-import { type Arriving, decide, look } from './account.ts'
+import { type Arriving, decide, foundIn, look, soughtOf } from './account.ts'
 import type { Plan } from './plans.ts'
 
-const mostLooks = 4
+export const mostLooks = 4
 
 export interface Arrive extends Arriving {
   /** With one, the answer is a code for its verifier, not a session. */
@@ -33,26 +33,25 @@ export async function arrive(
   arriving: Arrive,
 ): Promise<{ session: Session } | { code: string }> {
   for (let looks = 0; looks < mostLooks; looks++) {
-    const found = await settings.keys.batch(scope, look(settings, scope, arriving))
-    const rows = found
-      .slice(0, 3)
-      .map(({ results }) => results[0] as unknown as UserRow | undefined)
-    const plan = decide(settings, scope, arriving, rows)
+    const read = look(settings, scope, soughtOf(scope, arriving))
+    const found = foundIn(await settings.keys.batch(scope, read))
+    const plan = decide(settings, scope, arriving, found)
     if (plan.what === 'signedUp' && looks === 0)
       await settings.beforeSignUp(scope, {
         email: (arriving.person.verified && arriving.person.email) || '',
         data: arriving.person.data,
       })
-    const admitted = await admit(settings, scope, arriving, plan).catch((error: unknown) => {
-      // The address was taken between the look and the write.
-      if (error instanceof Fault || !/UNIQUE/.test(String(error))) throw error
-      return undefined
-    })
+    const admitted = await admit(settings, scope, arriving, plan).catch(unlessTaken)
     if (!admitted) continue
     tell(settings, scope, arriving, plan)
     return admitted
   }
   throw authFaults.conflict()
+}
+
+/** @returns `undefined` if the address was taken between the look and the write, which was rolled back. */
+export function unlessTaken(error: unknown): undefined {
+  if (error instanceof Fault || !/UNIQUE/.test(String(error))) throw error
 }
 
 /** @returns `undefined` if nothing was stored, because what the plan was made on has changed. */
@@ -82,7 +81,13 @@ async function admit(
 
 const actions = { signedUp: 'user_signedup', signedIn: 'login', linked: 'identity_linked' } as const
 
-function tell(settings: Settings, scope: Scope, { person, network }: Arrive, plan: Plan): void {
+/** Tells whoever should hear of it. */
+export function tell(
+  settings: Settings,
+  scope: Scope,
+  { person, network }: Pick<Arrive, 'person' | 'network'>,
+  plan: Plan,
+): void {
   const { provider } = person
   const { what, userId } = plan
   happened(settings, scope, { action: actions[what], userId, network, data: { provider } })

@@ -1,16 +1,18 @@
 import { Fault } from '../../core/fault.ts'
 import type { Scope } from '../../core/scope.ts'
-import { open, seal } from '../../core/secret.ts'
+import { equal, open, seal } from '../../core/secret.ts'
 import { fragmentOf } from '../message-routes.ts'
-import { type FlowRow, takeFlow } from '../pkce.ts'
+import { type ExchangeCode, type FlowRow, takeFlow } from '../pkce.ts'
 import { withParameters } from '../redirect.ts'
 import type { Client } from '../session.ts'
 import type { Settings } from '../settings.ts'
 import type { Session } from '../wire.ts'
 import { arrive } from './arrive.ts'
-import { flowCookie, joinFlow } from './cookie.ts'
-import { callbackOf, flowKind, flowPurpose, providerOf } from './depart.ts'
+import { flowCookie, flowSecret, isState } from './cookie.ts'
+import { callbackOf, flowKind, flowPurpose, type Kept, linkKind, providerOf } from './depart.ts'
 import { oauthFaults } from './faults.ts'
+import { dropLink, findByCode, findByForm, type HeldLink, holdLink, linkHeld } from './held-link.ts'
+import type { LinkQuestion } from './link-page.ts'
 import { personOf } from './person.ts'
 import type { Arrival } from './provider.ts'
 
@@ -23,9 +25,24 @@ export async function withTokens(scope: Scope, data: string, session: Session): 
   return tokens === null ? session : { ...session, ...JSON.parse(tokens) }
 }
 
+/** Makes the link of a code that the provider's answer was held for. @returns Nothing for a code of another kind. */
+export function redeemLink(
+  settings: Settings,
+  scope: Scope,
+  input: ExchangeCode,
+): Promise<Session> | undefined {
+  const found = findByCode(settings, scope, input)
+  const link = async (held: HeldLink) =>
+    withTokens(scope, held.tokens, await linkHeld(settings, scope, held, input))
+  return found?.then(link)
+}
+
 interface Answer {
+  /** Where to lead the browser. */
   url: string
   cookies: string[]
+  /** What to show instead. */
+  page?: LinkQuestion
   /** The one in the URL's fragment, where there is no code to exchange. */
   session?: Session
 }
@@ -43,73 +60,128 @@ export interface Callback {
  * written. Whatever is wrong denies (case 30), and leads back to where the flow began, which was checked then; without a
  * flow to `site` (case 24).
  *
- * @returns Where to lead the browser, and cookies.
+ * @returns Where to lead the browser, and cookies; or what to ask in it first.
  */
 export async function callback(settings: Settings, scope: Scope, input: Callback): Promise<Answer> {
   let target = settings.site(scope)
   const cookies: string[] = []
   try {
-    const flow = await take(scope, input, cookies)
-    target = flow.redirect_to ?? target
-    return { ...(await finish(settings, scope, input, flow, target)), cookies }
+    const taken = await take(scope, input, cookies)
+    target = taken.flow.redirect_to ?? target
+    return { ...(await finish(settings, scope, input, taken, target)), cookies }
   } catch (error) {
     return { url: failed(target, error), cookies }
   }
+}
+
+interface Taken {
+  flow: FlowRow
+  kept: Kept
+  /** Whether it began in this browser. */
+  bound: boolean
 }
 
 async function take(
   scope: Scope,
   { request, parameters }: Callback,
   cookies: string[],
-): Promise<FlowRow> {
+): Promise<Taken> {
   const states = parameters.getAll('state')
   const [state = ''] = states
   if (state === '')
     throw oauthFaults.bad_oauth_callback({ message: 'OAuth state parameter missing' })
-  const id = states.length === 1 ? joinFlow(scope, request, state) : undefined
-  if (!id) throw oauthFaults.bad_oauth_state()
-  const flow = await (await takeFlow(scope, flowKind, id)).first<FlowRow>()
-  if (!flow) throw oauthFaults.bad_oauth_state()
+  if (states.length !== 1 || !isState(state)) throw oauthFaults.bad_oauth_state()
+  const secret = flowSecret(scope, request, state)
+  const statement = await takeFlow(scope, {
+    [linkKind]: state,
+    ...(secret === undefined ? {} : { [flowKind]: state + secret }),
+  })
+  const flow = await statement.first<FlowRow>()
+  const keep = flow && (await open(scope, flowPurpose, flow.data ?? ''))
+  if (!keep) throw oauthFaults.bad_oauth_state()
+  const kept = JSON.parse(keep) as Kept
+  const bound = !kept.link || (await equal(kept.link.secret, secret ?? ''))
   const formPost = request.method === 'POST'
-  cookies.push(flowCookie(scope, { state, secret: '', formPost }, 0))
-  return flow
+  if (bound) cookies.push(flowCookie(scope, { state, secret: '', formPost }, 0))
+  return { flow, kept, bound }
 }
 
 async function finish(
   settings: Settings,
   scope: Scope,
   { parameters, client, network }: Callback,
-  flow: FlowRow,
+  { flow, kept, bound }: Taken,
   target: string,
 ): Promise<Omit<Answer, 'cookies'>> {
   const provider = providerOf(settings, flow.provider)
   const refused = parameters.get('error')
   if (refused !== null) throw new Refused(refused, parameters.get('error_description'))
   if (!parameters.get('code')) throw oauthFaults.bad_oauth_callback()
-  const keep = await open(scope, flowPurpose, flow.data ?? '')
-  if (keep === null) throw oauthFaults.bad_oauth_state()
   const state = parameters.get('state') as string
   const redirectUri = callbackOf(settings, scope)
+  const { keep, link } = kept
   const arrival = await provider.finish(scope, { redirectUri, state, parameters, keep })
   const tokens = tokensOf(arrival)
-  const challenge = flow.code_challenge &&
-    flow.code_challenge_method && {
-      challenge: flow.code_challenge,
-      method: flow.code_challenge_method,
-    }
-  const arrived = await arrive(settings, scope, {
+  const { code_challenge: sent, code_challenge_method: method } = flow
+  const challenge = sent && method ? { challenge: sent, method } : undefined
+  const data = await seal(scope, tokensPurpose, JSON.stringify(tokens))
+  const arriving = {
     person: personOf(provider.name, arrival.profile),
     emailOptional: provider.emailOptional ?? false,
-    linkTo: flow.user_id,
+    caller: link?.caller,
+  }
+  if (link && !bound) {
+    const held = { ...arriving, caller: link.caller, tokens: data, target, challenge }
+    const { token, question } = await holdLink(settings, scope, held)
+    if (challenge) return { url: withParameters(target, { code: token }, 'query') }
+    return { url: target, page: question }
+  }
+  const arrived = await arrive(settings, scope, {
+    ...arriving,
     client,
     network: network ?? null,
-    ...(challenge
-      ? { challenge, data: await seal(scope, tokensPurpose, JSON.stringify(tokens)) }
-      : {}),
+    ...(challenge ? { challenge, data } : {}),
   })
   if ('code' in arrived) return { url: withParameters(target, { code: arrived.code }, 'query') }
   const { session } = arrived
   return { url: withParameters(target, { ...tokens, ...fragmentOf(session) }, 'fragment'), session }
+}
+
+export interface AnswerLink {
+  /** Of the page's form. */
+  token: string
+  /** Whether the answer was yes. */
+  link: boolean
+  client?: Client
+  network?: string | null
+}
+
+/**
+ * Takes the answer to what a `page` asked, and leads on as `callback` does. Two trips; one for a no.
+ *
+ * @returns Where to lead the browser.
+ */
+export async function answerLink(
+  settings: Settings,
+  scope: Scope,
+  input: AnswerLink,
+): Promise<Omit<Answer, 'page'>> {
+  let target = settings.site(scope)
+  const cookies: string[] = []
+  try {
+    if (!input.link) {
+      target = (await dropLink(scope, input.token)) ?? target
+      throw new Refused('access_denied', 'The link was not wanted')
+    }
+    const held = await findByForm(settings, scope, input.token)
+    target = held.target
+    const session = await linkHeld(settings, scope, held, input)
+    const tokens = JSON.parse((await open(scope, tokensPurpose, held.tokens)) ?? '{}')
+    const url = withParameters(target, { ...tokens, ...fragmentOf(session) }, 'fragment')
+    return { url, cookies, session }
+  } catch (error) {
+    return { url: failed(target, error), cookies }
+  }
 }
 
 const tokensOf = ({ accessToken, refreshToken }: Arrival): Record<string, string> => ({

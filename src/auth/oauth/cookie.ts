@@ -3,6 +3,9 @@ import type { Scope } from '../../core/scope.ts'
 /*
  * A sign-in is bound to the browser that began it: half of the flow's id is the `state` that travels through the
  * provider, half is a cookie that only this browser has. Whoever holds one half, holds nothing (case 27).
+ *
+ * But a page on another origin begins a link by `fetch`, and browsers drop the cookie of its answer. So a link is found by its
+ * `state` alone, and what comes back without the cookie links nothing by itself: see `held-link.ts`.
  */
 
 /** Characters of `state`, 132 bits; the rest, 126 bits, is the cookie's. */
@@ -30,14 +33,15 @@ export const flowCookie = (
   seconds: number,
 ): string => `${nameOf(scope, state)}=${secret}; Max-Age=${seconds}; ${attributes(scope, formPost)}`
 
-/** The flow's id, of both halves; `undefined` if this browser did not begin it. */
-export function joinFlow(scope: Scope, request: Request, state: string): string | undefined {
-  if (!/^[\w-]{22}$/.test(state)) return undefined
+/** The cookie's half; `undefined` if this browser did not begin the flow. */
+export function flowSecret(scope: Scope, request: Request, state: string): string | undefined {
   const name = nameOf(scope, state)
   const found = (request.headers.get('cookie') ?? '')
     .split(';')
     .map((pair) => pair.trim().split('='))
     .filter(([key]) => key === name)
   const secret = found[0]?.[1] ?? ''
-  return found.length === 1 && /^[\w-]{21}$/.test(secret) ? state + secret : undefined
+  return found.length === 1 && /^[\w-]{21}$/.test(secret) ? secret : undefined
 }
+
+export const isState = (state: string): boolean => /^[\w-]{22}$/.test(state)

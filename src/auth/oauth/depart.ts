@@ -1,13 +1,18 @@
 import type { Scope } from '../../core/scope.ts'
 import { randomToken, seal } from '../../core/secret.ts'
+import { checkSpent, flowBudgets, spendAll, within } from '../budget.ts'
+import { and } from '../condition.ts'
 import { refuseProvider } from '../identity-routes.ts'
 import { readChallenge, startFlow } from '../pkce.ts'
 import { checkRedirect } from '../redirect.ts'
+import type { Caller } from '../session.ts'
 import type { Settings } from '../settings.ts'
 import { flowCookie, splitFlow } from './cookie.ts'
 import type { OAuthProvider } from './provider.ts'
 
 export const flowKind = 'oauth'
+/** Of a flow that links: known by its `state` alone. */
+export const linkKind = 'oauth-link'
 /** What a flow's secrets are sealed for. */
 export const flowPurpose = 'auth-oauth-flow'
 /** Seconds for consent, and a second factor, at the provider. */
@@ -20,6 +25,14 @@ const reserved = new Set(
    request_uri registration claims code id_token access_token`.split(/\s+/),
 )
 
+/** What a flow keeps, sealed. */
+export interface Kept {
+  /** The provider's. */
+  readonly keep: string
+  /** Who asked to link, and the cookie's half of the flow. */
+  readonly link?: { readonly caller: Caller; readonly secret: string }
+}
+
 export const callbackOf = (settings: Settings, scope: Scope) => `${settings.issuer(scope)}/callback`
 
 /** @throws {Fault} `validation_failed` (400), as GoTrue has it. */
@@ -29,17 +42,25 @@ export function providerOf(settings: Settings, name: string | null | undefined):
   return found ? (found as OAuthProvider) : refuseProvider(wanted)
 }
 
+export interface Depart {
+  /** Of the client's request, as GoTrue has it. */
+  query: URLSearchParams
+  /** Who asks to link an identity. */
+  caller?: Caller
+  /** Where the call comes from (`networkOf`); its budget is spent. */
+  network?: string | null
+}
+
 /**
- * Begins a sign-in, or the linking of an identity to `linkTo`. One trip.
+ * Begins a sign-in, or the linking of an identity to `caller`. One trip.
  *
- * @param query Of the client's request, as GoTrue has it.
  * @returns Where to lead the browser, and the cookie that binds it.
- * @throws {Fault} `validation_failed`.
+ * @throws {Fault} `validation_failed`, `rate_limited`.
  */
 export async function depart(
   settings: Settings,
   scope: Scope,
-  { query, linkTo }: { query: URLSearchParams; linkTo?: string },
+  { query, caller, network }: Depart,
 ): Promise<{ url: string; cookie: string }> {
   const provider = providerOf(settings, query.get('provider'))
   const challenge = readChallenge(query.get('code_challenge'), query.get('code_challenge_method'))
@@ -56,17 +77,19 @@ export async function depart(
     scopes: (query.get('scopes') ?? '').split(/[\s,]+/).filter(Boolean),
     parameters,
   })
-  const { statement } = await startFlow(scope, {
-    id,
-    kind: flowKind,
+  const kept: Kept = caller ? { keep, link: { caller, secret } } : { keep }
+  const budgets = flowBudgets(settings, scope, network)
+  const flow = await startFlow(scope, caller ? state : id, {
+    kind: caller ? linkKind : flowKind,
     provider: provider.name,
     challenge,
     redirectTo,
-    data: await seal(scope, flowPurpose, keep),
-    ...(linkTo === undefined ? {} : { userId: linkTo }),
+    data: await seal(scope, flowPurpose, JSON.stringify(kept)),
+    ...(caller ? { userId: caller.userId } : {}),
     seconds: flowSeconds,
+    guard: and(...budgets.map(within)),
   })
-  await statement.run()
+  checkSpent(scope, budgets, await scope.db.batch([...spendAll(scope, budgets), flow]))
   return {
     url,
     cookie: flowCookie(scope, { state, secret, formPost: provider.formPost }, flowSeconds),

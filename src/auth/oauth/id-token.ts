@@ -2,7 +2,7 @@ import { Fault } from '../../core/fault.ts'
 import type { Scope } from '../../core/scope.ts'
 import { authFaults } from '../faults.ts'
 import { named } from '../identity-routes.ts'
-import type { Client } from '../session.ts'
+import type { Caller, Client } from '../session.ts'
 import type { Settings } from '../settings.ts'
 import type { Session } from '../wire.ts'
 import { arrive } from './arrive.ts'
@@ -19,7 +19,7 @@ export interface SignInWithIdToken {
   accessToken?: string
   nonce?: string
   /** Links to this user instead of signing in. */
-  linkTo?: string
+  caller?: Caller
   client?: Client
   network?: string | null
 }
@@ -46,7 +46,7 @@ export async function signInWithIdToken(
   const arrived = await arrive(settings, scope, {
     person: personOf(provider.name, profile),
     emailOptional: provider.emailOptional ?? false,
-    linkTo: input.linkTo ?? null,
+    caller: input.caller,
     client: input.client,
     network: input.network ?? null,
   })

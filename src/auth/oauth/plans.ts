@@ -1,7 +1,9 @@
 import type { Statement } from '../../core/database.ts'
 import { uuidv7 } from '../../core/id.ts'
 import type { Scope } from '../../core/scope.ts'
-import { type Condition, condition } from '../condition.ts'
+import { and, byId, type Condition, condition } from '../condition.ts'
+import { endElsewhere } from '../part.ts'
+import type { Settings } from '../settings.ts'
 import type { UserRow } from '../wire.ts'
 import { type Person, withProfile, withProvider } from './person.ts'
 
@@ -110,6 +112,14 @@ export function signIn(scope: Scope, person: Person, user: UserRow): Plan {
   }
 }
 
+/** Ends a user's sessions, wherever they are, once the identity is added. */
+const endSessions = (settings: Settings, scope: Scope, user: UserRow, added: Condition) => [
+  scope.db
+    .prepare(`DELETE FROM leanto_auth_sessions WHERE user_id = ? AND ${added.sql}`)
+    .bind(user.id, ...added.values),
+  ...endElsewhere(settings, scope, { user: and(byId(user.id), added) }),
+]
+
 /** Sets what a link changes of the user, once the identity is added. */
 const setMetadata = (scope: Scope, person: Person, user: UserRow, added: Condition, set: string) =>
   scope.db
@@ -125,11 +135,12 @@ const setMetadata = (scope: Scope, person: Person, user: UserRow, added: Conditi
       ...added.values,
     )
 
-/** That the row is the one that was read, as far as the decision looked at it. */
-const unchanged = (user: UserRow): Condition =>
+/** That the row is the one that was read, as far as the decision looked at it, and its user may sign in. */
+const unchanged = (scope: Scope, user: UserRow): Condition =>
   condition(
     `u.id = ? AND u.email IS ? AND u.email_confirmed_at IS ? AND u.password IS ? AND u.phone IS ?
-       AND u.app_metadata = ? AND u.user_metadata = ?`,
+       AND u.app_metadata = ? AND u.user_metadata = ? AND u.is_anonymous = ?
+       AND coalesce(u.banned_until, 0) <= ? AND u.deleted_at IS NULL`,
     user.id,
     user.email,
     user.email_confirmed_at,
@@ -137,10 +148,12 @@ const unchanged = (user: UserRow): Condition =>
     user.phone,
     user.app_metadata,
     user.user_metadata,
+    user.is_anonymous,
+    scope.now(),
   )
 
 export function link(scope: Scope, person: Person, user: UserRow): Plan {
-  const { statement, added } = addIdentity(scope, person, unchanged(user))
+  const { statement, added } = addIdentity(scope, person, unchanged(scope, user))
   return {
     what: 'linked',
     userId: user.id,
@@ -150,11 +163,20 @@ export function link(scope: Scope, person: Person, user: UserRow): Plan {
   }
 }
 
-/** Links because the user asks for it, signed in; an anonymous one becomes a user with this address. */
-export function linkByHand(scope: Scope, person: Person, user: UserRow): Plan {
-  const { statement, added } = addIdentity(scope, person, unchanged(user))
+/**
+ * Links because the user asks for it, signed in; an anonymous one becomes a user with this address, and the guest's sessions
+ * end: whoever else has one of them has no part in the account (case 16).
+ */
+export function linkByHand(
+  settings: Settings,
+  scope: Scope,
+  person: Person,
+  { user, guard }: { user: UserRow; guard: Condition },
+): Plan {
+  const { statement, added } = addIdentity(scope, person, and(unchanged(scope, user), guard))
   const statements = [statement]
   let set = ''
+  if (user.is_anonymous === 1) statements.push(...endSessions(settings, scope, user, added))
   if (user.email === null) {
     if (person.verified) {
       // Taken in the meantime: the constraint on addresses rolls the whole batch back.
@@ -173,24 +195,24 @@ export function linkByHand(scope: Scope, person: Person, user: UserRow): Plan {
     what: 'linked',
     userId: user.id,
     statements,
-    user: owned(person, user.id),
+    // By this batch: a parallel one may have added it before, and found its own way.
+    user: and(owned(person, user.id), added),
     notify: user.email_confirmed_at === null ? null : user.email,
   }
 }
 
 /** The invited have come, by a provider that vouches for the mailbox. What a stranger may have prepared goes. */
-export function adopt(scope: Scope, person: Person, user: UserRow): Plan {
-  const { statement, added } = addIdentity(scope, person, unchanged(user))
+export function adopt(settings: Settings, scope: Scope, person: Person, user: UserRow): Plan {
+  const { statement, added } = addIdentity(scope, person, unchanged(scope, user))
   // An invitation's metadata is the server's; any other was written by whoever typed the address.
   const kept = user.invited_at === null ? { ...user, user_metadata: '{}' } : user
   const confirm = scope.db
     .prepare(`UPDATE leanto_auth_users SET email_confirmed_at = ? WHERE id = ? AND ${added.sql}`)
     .bind(scope.now(), user.id, ...added.values)
-  const end = ['sessions', 'tokens'].map((table) =>
-    scope.db
-      .prepare(`DELETE FROM leanto_auth_${table} WHERE user_id = ? AND ${added.sql}`)
-      .bind(user.id, ...added.values),
-  )
+  const tokens = scope.db
+    .prepare(`DELETE FROM leanto_auth_tokens WHERE user_id = ? AND ${added.sql}`)
+    .bind(user.id, ...added.values)
+  const end = [...endSessions(settings, scope, user, added), tokens]
   return {
     what: 'linked',
     userId: user.id,

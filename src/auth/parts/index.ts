@@ -1,5 +1,6 @@
 export { type IssuedKey, issuedKeys } from '../api-keys.ts'
-export { type CookieOptions, cookies } from '../cookies.ts'
-export { type TrustedIssuer, trust } from '../legacy-keys.ts'
+export { type CookieOptions, type Cookies, cookies } from '../cookies.ts'
+export { type Trust, type TrustedIssuer, trust } from '../legacy-keys.ts'
+export type { MovedSession, Upstream } from '../moved-sessions.ts'
 export { type ListedSession, type SessionsOptions, sessions } from '../sessions-list.ts'
 export { type TurnstileOptions, turnstile } from '../turnstile.ts'

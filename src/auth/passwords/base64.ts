@@ -5,6 +5,9 @@ export const fromBase64 = (text: string): Uint8Array<ArrayBuffer> =>
     (char) => char.charCodeAt(0),
   )
 
+/** Whether such a text may be one: none is one character longer than a multiple of four. */
+export const mayBeBase64 = (text: string): boolean => text.replaceAll('=', '').length % 4 !== 1
+
 export const fromHex = (text: string): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
 

@@ -1,7 +1,7 @@
 import { scryptAsync } from '@noble/hashes/scrypt.js'
 import { equal } from '../../core/secret.ts'
 import type { PasswordFormat } from '../password.ts'
-import { fromBase64, toHex } from './base64.ts'
+import { fromBase64, mayBeBase64, toHex } from './base64.ts'
 import { fits, mostMemory } from './scrypt.ts'
 
 const base64 = '[\\w+/=-]'
@@ -18,8 +18,8 @@ const shape = new RegExp(
  */
 export const firebase: PasswordFormat = {
   matches(encoded) {
-    const [found, n, r, p] = encoded.match(shape) ?? []
-    return found !== undefined && fits(Number(n), Number(r), Number(p))
+    const [found, n, r, p, ...texts] = encoded.match(shape) ?? []
+    return found !== undefined && fits(Number(n), Number(r), Number(p)) && texts.every(mayBeBase64)
   },
   async verify(encoded, password) {
     const [, n, r, p, separator = '', signer = '', salt = '', hash = ''] = encoded.match(

@@ -2,17 +2,21 @@ import { pbkdf2Async } from '@noble/hashes/pbkdf2.js'
 import { sha256, sha512 } from '@noble/hashes/sha2.js'
 import { equal } from '../../core/secret.ts'
 import type { PasswordFormat } from '../password.ts'
-import { fromBase64, toHex } from './base64.ts'
+import { fromBase64, mayBeBase64, toHex } from './base64.ts'
 
 /** Above it Cloudflare's WebCrypto throws in production (and only there): the same sum in JavaScript, slower. */
 const mostNativeRounds = 100_000
 
-const django = /^pbkdf2_sha(256|512)\$(\d{1,7})\$([^$]{1,128})\$([\w+/=]{20,128})$/
-const passlib = /^\$pbkdf2-sha(256|512)\$(\d{1,7})\$([\w./+]{0,128})\$([\w./+]{20,128})$/
+const django = /^pbkdf2_sha(256|512)\$([1-9]\d{0,6})\$([^$]{1,128})\$([\w+/=]{20,128})$/
+const passlib = /^\$pbkdf2-sha(256|512)\$([1-9]\d{0,6})\$([\w./+]{0,128})\$([\w./+]{20,128})$/
 
 /** PBKDF2 with SHA-256 or SHA-512, as Django (`pbkdf2_sha256$…`) and passlib (`$pbkdf2-sha256$…`) write it. */
 export const pbkdf2: PasswordFormat = {
-  matches: (encoded) => django.test(encoded) || passlib.test(encoded),
+  matches(encoded) {
+    const [, , , hash] = encoded.match(django) ?? []
+    if (hash) return mayBeBase64(hash)
+    return encoded.match(passlib)?.slice(3).every(mayBeBase64) ?? false
+  },
   async verify(encoded, password) {
     const own = encoded.match(django)
     const [, bits, rounds, salt = '', hash = ''] =

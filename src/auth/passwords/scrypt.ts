@@ -1,7 +1,7 @@
 import { scryptAsync } from '@noble/hashes/scrypt.js'
 import { equal } from '../../core/secret.ts'
 import type { PasswordFormat } from '../password.ts'
-import { fromBase64, fromHex, toHex } from './base64.ts'
+import { fromBase64, fromHex, mayBeBase64, toHex } from './base64.ts'
 
 /** Bytes: half of what a Worker may use in all, and the little that scrypt needs beside its table. */
 export const mostMemory = 64 * 1024 * 1024 + 64 * 1024
@@ -16,8 +16,8 @@ const phc =
 /** scrypt in PHC string format: `$scrypt$ln=15,r=8,p=1$salt$hash`, as passlib writes it. */
 export const scrypt: PasswordFormat = {
   matches(encoded) {
-    const [found, ln, r, p] = encoded.match(phc) ?? []
-    return found !== undefined && fits(Number(ln), Number(r), Number(p))
+    const [found, ln, r, p, ...texts] = encoded.match(phc) ?? []
+    return found !== undefined && fits(Number(ln), Number(r), Number(p)) && texts.every(mayBeBase64)
   },
   async verify(encoded, password) {
     const [, ln, r, p, salt = '', hash = ''] = encoded.match(phc) as RegExpMatchArray

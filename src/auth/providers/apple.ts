@@ -21,9 +21,11 @@ export interface AppleOptions<Env> extends Omit<ProviderOptions<Env>, 'secret'> 
 
 /**
  * Sign in with Apple. The answer is a POST, because only so Apple gives the name, once; what stands in that form beside
- * the code is the browser's word, so nothing but the name is taken from it. Addresses come from the ID token.
+ * the code is the browser's word, so nothing but the name is taken from it. Addresses come from the ID token. Apple's
+ * documentation has no word on PKCE, but its token endpoint refuses a code whose request had a challenge without the verifier.
  *
- * Source: https://developer.apple.com/documentation/signinwithapplerestapi
+ * Source: https://developer.apple.com/documentation/signinwithapplerestapi, and of PKCE
+ * https://github.com/a-tokyo/apple-signin-auth/issues/180
  */
 export const apple = <Env>(options: AppleOptions<Env>): AuthPart => {
   const { teamId, keyId, privateKey, ...rest } = options
@@ -41,7 +43,6 @@ export const apple = <Env>(options: AppleOptions<Env>): AuthPart => {
       scopes: ['name', 'email'],
       parameters: { response_mode: 'form_post' },
       formPost: true,
-      pkce: false,
       async auth(scope, { id }) {
         const key = setting(scope, 'apple: `privateKey`', privateKey)
         const now = Math.floor(scope.now() / 1000)

@@ -6,9 +6,11 @@ const oauth = 'https://bitbucket.org/site/oauth2'
 const api = 'https://api.bitbucket.org/2.0'
 
 /**
- * Bitbucket Cloud (OAuth 2.0). Addresses have their own list, with a word on which are confirmed.
+ * Bitbucket Cloud (OAuth 2.0). Addresses have their own list, with a word on which are confirmed. PKCE is a wish (its Data
+ * Center sister has it).
  *
- * Source: https://developer.atlassian.com/cloud/bitbucket/rest/api-group-users/
+ * Source: https://developer.atlassian.com/cloud/bitbucket/rest/api-group-users/,
+ * https://jira.atlassian.com/browse/BCLOUD-23469
  */
 export const bitbucket = <Env>(options: ProviderOptions<Env>): AuthPart =>
   provider(

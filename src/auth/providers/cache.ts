@@ -1,5 +1,5 @@
 import type { Scope } from '../../core/scope.ts'
-import { getJson } from './http.ts'
+import { getJson } from '../outbound.ts'
 
 /** Milliseconds for which an isolate trusts a document. */
 const freshness = 10 * 60_000

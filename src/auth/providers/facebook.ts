@@ -10,7 +10,8 @@ const graph = 'https://graph.facebook.com'
  * not, and people sign up without one unless `unsafeTrustEmails`. Calls carry `appsecret_proof`, so that a token that was
  * made for another app is refused.
  *
- * Source: https://developers.facebook.com/docs/facebook-login/guides/advanced/manual-flow
+ * Source: https://developers.facebook.com/docs/facebook-login/guides/advanced/manual-flow, and of PKCE
+ * https://developers.facebook.com/docs/facebook-login/guides/advanced/oidc-token
  */
 export const facebook = <Env>(options: ProviderOptions<Env> & TrustOptions): AuthPart => {
   const verified = options.unsafeTrustEmails ?? false

@@ -1,8 +1,8 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
 import type { Scope } from '../../core/scope.ts'
 import { base64url, equal } from '../../core/secret.ts'
+import { checkUrl } from '../outbound.ts'
 import type { Documents } from './cache.ts'
-import { checkUrl } from './http.ts'
 
 /** Asymmetric only: the list is what refuses `none`, and HS256 with a public key as its secret (case 31). */
 const algorithms = [

@@ -9,7 +9,8 @@ const api = 'https://kapi.kakao.com'
  * Kakao (OAuth 2.0; ID tokens of its phone SDKs). An address is verified if it is both valid, that is not given to another
  * account since, and verified; an ID token says neither.
  *
- * Source: https://developers.kakao.com/docs/latest/en/kakaologin/rest-api
+ * Source: https://developers.kakao.com/docs/latest/en/kakaologin/rest-api, and of PKCE, which is not named there, Kakao's
+ * own SDK: https://github.com/kakao/kakao-ios-sdk (AuthApi.swift)
  */
 export const kakao = <Env>(options: ProviderOptions<Env>): AuthPart =>
   provider(
@@ -22,7 +23,6 @@ export const kakao = <Env>(options: ProviderOptions<Env>): AuthPart =>
         jwks: `${auth}/.well-known/jwks.json`,
       },
       scopes: ['account_email', 'profile_image', 'profile_nickname'],
-      pkce: false,
       openid: {
         nonce: false,
         required: false,

@@ -7,10 +7,11 @@ const issuers = ['https://www.linkedin.com', 'https://www.linkedin.com/oauth']
 const oauth = 'https://www.linkedin.com/oauth'
 
 /**
- * LinkedIn (OpenID Connect). Repeats no nonce, and refuses a verifier of PKCE from web clients: what binds the answer is
- * `state` alone.
+ * LinkedIn (OpenID Connect). Repeats no nonce, and refuses a verifier of PKCE from web clients as `invalid_client`: what
+ * binds the answer is `state` alone.
  *
- * Source: https://learn.microsoft.com/linkedin/consumer/integrations/self-serve/sign-in-with-linkedin-v2
+ * Source: https://learn.microsoft.com/linkedin/consumer/integrations/self-serve/sign-in-with-linkedin-v2, and of PKCE
+ * https://github.com/UsefulSoftwareCo/executor/issues/2087
  */
 export const linkedinOidc = <Env>(options: ProviderOptions<Env>): AuthPart =>
   provider(

@@ -6,7 +6,8 @@ const api = 'https://api.notion.com'
 
 /**
  * Notion (OAuth 2.0). Does not say whether an address is verified, so it counts as not, and people sign up without one
- * unless `unsafeTrustEmails`. Who has signed in is the owner of the bot that the token belongs to.
+ * unless `unsafeTrustEmails`. Who has signed in is the owner of the bot that the token belongs to. Neither endpoint knows
+ * PKCE.
  *
  * Source: https://developers.notion.com/docs/authorization
  */

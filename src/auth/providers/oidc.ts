@@ -1,7 +1,7 @@
 import type { Scope } from '../../core/scope.ts'
+import { checkUrl } from '../outbound.ts'
 import type { AuthPart } from '../part.ts'
 import { documents } from './cache.ts'
-import { checkUrl } from './http.ts'
 import { openidProfile, type ProviderOptions, type Server, text } from './preset.ts'
 import { provider } from './provider.ts'
 import { siteOf } from './site.ts'

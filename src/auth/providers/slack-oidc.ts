@@ -5,9 +5,10 @@ import { provider } from './provider.ts'
 const team = 'https://slack.com/team_id'
 
 /**
- * Sign in with Slack (OpenID Connect). `custom_claims` names the workspace.
+ * Sign in with Slack (OpenID Connect). `custom_claims` names the workspace. PKCE is only for apps that have given up being
+ * confidential, and that for good.
  *
- * Source: https://docs.slack.dev/authentication/sign-in-with-slack
+ * Source: https://docs.slack.dev/authentication/sign-in-with-slack, https://docs.slack.dev/authentication/using-pkce
  */
 export const slackOidc = <Env>(options: ProviderOptions<Env>): AuthPart =>
   provider(

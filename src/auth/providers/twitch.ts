@@ -7,9 +7,9 @@ const api = 'https://api.twitch.tv'
 
 /**
  * Twitch (OAuth 2.0). `email` is "the user's verified email address". Token answers list `scope`, where RFC 6749 has a
- * text, and the API wants the client's id beside the token.
+ * text, and the API wants the client's id beside the token. "PKCE is not supported by Twitch".
  *
- * Source: https://dev.twitch.tv/docs/api/reference/#get-users
+ * Source: https://dev.twitch.tv/docs/api/reference/#get-users, https://github.com/twitchdev/issues/issues/1097
  */
 export const twitch = <Env>(options: ProviderOptions<Env>): AuthPart =>
   provider(

@@ -7,9 +7,9 @@ const api = 'https://api.workos.com'
 /**
  * WorkOS (single sign-on of companies). Which one is asked is the client's `queryParams`: `connection`, `organization` or
  * `workos_provider`. A company's identity provider may claim any address, so it counts as not verified, and people sign
- * up without one unless `unsafeTrustEmails`. The token answer brings the profile.
+ * up without one unless `unsafeTrustEmails`. The token answer brings the profile. PKCE is for its user management alone.
  *
- * Source: https://workos.com/docs/reference/sso
+ * Source: https://workos.com/docs/reference/sso, https://github.com/workos/workos-python/issues/414
  */
 export const workos = <Env>(options: ProviderOptions<Env> & TrustOptions): AuthPart => {
   const verified = options.unsafeTrustEmails ?? false

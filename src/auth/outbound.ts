@@ -1,20 +1,24 @@
-import type { Scope } from '../../core/scope.ts'
+import type { Scope } from '../core/scope.ts'
 
-/** Milliseconds that a provider may take; the browser is waiting. */
+/*
+ * What is asked of other servers: those that the host has named, and nobody whom a request names.
+ */
+
+/** Milliseconds that one may take; the browser is waiting. */
 export const patience = 10_000
 /** Bytes of an answer; a profile is a few hundred. */
 const mostBytes = 256 * 1024
 
 const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]|[\w-]+\.localhost)$/
 
-/** Plain HTTP is for a provider on this very machine, and only while developing. */
+/** Plain HTTP is for a server on this very machine, and only while developing. */
 export const mayBePlain = (scope: Scope, url: string): boolean =>
   scope.local && loopback.test(URL.parse(url)?.hostname ?? '')
 
 /** @throws unless the URL is `https:`, or may be plain. */
 export function checkUrl(scope: Scope, url: string): string {
   if (URL.parse(url)?.protocol === 'https:' || mayBePlain(scope, url)) return url
-  throw new Error(`leanto: ${JSON.stringify(url)} of an OAuth provider must be https`)
+  throw new Error(`leanto: ${JSON.stringify(url)} must be https`)
 }
 
 /** Asks for JSON, following no redirect: what a provider says about someone comes from the provider (case 61). */
@@ -42,12 +46,12 @@ export async function readObject(response: Response): Promise<Record<string, unk
   let size = 0
   for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
     size += chunk.byteLength
-    if (size > mostBytes) throw new Error('leanto: an OAuth provider answered too much')
+    if (size > mostBytes) throw new Error('leanto: another server answered too much')
     chunks.push(chunk)
   }
   const text = await new Blob(chunks as never).text()
   // The parser's own message would quote what may be half a token (case 74).
-  const refuse = () => new Error('leanto: an OAuth provider answered no JSON object')
+  const refuse = () => new Error('leanto: another server answered no JSON object')
   let value: unknown
   try {
     value = JSON.parse(text)

@@ -1,0 +1,103 @@
+import { turnstile } from 'leanto/auth/parts'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { freshDatabase } from '../kit/world.ts'
+import {
+  type Asker,
+  count,
+  expectStatus,
+  getUser,
+  type Json,
+  makeAuth,
+  mountAuth,
+  password,
+  post,
+  refresh,
+  signIn,
+} from './world.ts'
+
+let ask: Asker
+const setUp = async (options: Parameters<typeof makeAuth>[0]) => {
+  const users = makeAuth(options)
+  ask = mountAuth(users)
+  await freshDatabase([users])
+}
+const code = async (response: Response, status: number) =>
+  (await expectStatus(response, status)).error_code
+
+describe('Turnstile', () => {
+  const asked: Json[] = []
+  let verdict: () => Response = () => Response.json({ success: true })
+  const captcha = () =>
+    turnstile({
+      secret: () => 'the-secret',
+      fetch: async (url, init) => {
+        asked.push({ url, ...JSON.parse(String(init.body)) })
+        return verdict()
+      },
+    })
+  beforeEach(async () => {
+    asked.length = 0
+    verdict = () => Response.json({ success: true })
+    await setUp({ with: [captcha()] })
+  })
+  const solved = { gotrue_meta_security: { captcha_token: 'solved' } }
+  const ann = { email: 'ann@example.com', password }
+
+  it('stands before sign-up and sign-in, and nothing else', async () => {
+    expect(await code(await post(ask, '/signup', ann), 400)).toBe('captcha_failed')
+    const headers = { 'cf-connecting-ip': '192.0.2.1' }
+    const session = await expectStatus(
+      await post(ask, '/signup', { ...ann, ...solved }, { headers }),
+      200,
+    )
+    expect(asked).toEqual([
+      {
+        url: 'https://challenges.cloudflare.com/turnstile/v0/siteverify',
+        secret: 'the-secret',
+        response: 'solved',
+        remoteip: '192.0.2.1',
+      },
+    ])
+    expect(await code(await signIn(ask, ann.email), 400)).toBe('captcha_failed')
+    for (const path of ['/recover', '/resend', '/otp', '/magiclink'])
+      expect(await code(await post(ask, path, ann), 400), path).toBe('captcha_failed')
+    await expectStatus(await post(ask, '/token?grant_type=password', { ...ann, ...solved }), 200)
+    await expectStatus(await refresh(ask, session.refresh_token), 200)
+    await expectStatus(await getUser(ask, session.access_token), 200)
+  })
+
+  it.each<[string, () => Response]>([
+    ['says no', () => Response.json({ success: false, 'error-codes': ['timeout-or-duplicate'] })],
+    ['says truthy', () => Response.json({ success: 'true' })],
+    ['says nothing', () => new Response('', { status: 200 })],
+    ['is down', () => new Response('oops', { status: 502 })],
+    [
+      'cannot be reached',
+      () => {
+        throw new TypeError('no network')
+      },
+    ],
+  ])('refuses when it %s', async (_, answer) => {
+    verdict = answer
+    expect(await code(await post(ask, '/signup', { ...ann, ...solved }), 400)).toBe(
+      'captcha_failed',
+    )
+    expect(await count('users')).toBe(0)
+  })
+
+  it.each([
+    [{ captcha_token: { $ne: null } }],
+    [{ captcha_token: ['solved'] }],
+    [{ captcha_token: 'x'.repeat(2049) }],
+    [{}],
+    ['solved'],
+  ])('asks nobody about %j', async (gotrue_meta_security) => {
+    const response = await post(ask, '/signup', { ...ann, gotrue_meta_security })
+    expect(await code(response, 400)).toBe('captcha_failed')
+    expect(asked).toEqual([])
+  })
+
+  it('wants a secret', () => {
+    expect(() => turnstile({ secret: '' })).toThrow(TypeError)
+  })
+})

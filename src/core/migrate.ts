@@ -28,7 +28,7 @@ export interface Migrated {
 }
 
 /** The tables of `core`: which migrations ran, and the limits' counters. */
-export const coreMigrations: Migrated = {
+const coreMigrations: Migrated = {
   name: 'core',
   migrations: [
     {

@@ -115,7 +115,7 @@ export type CheckedFunctions<Tables, Functions> = {
  * ```
  *
  * @param schema Any Standard Schema. It is given the arguments as an object, or whatever else the body holds; those of a
- * query string or form are texts, read as what the schema takes: see `function-args.ts`.
+ * query string or form are texts, each read as what the schema takes: `5` as a number, `{a,b}` as a list.
  * @param handler What it gives is the answer: a value, an object, a list of them, nothing (204), or, with `returns`, which
  * rows. A Fault that it throws is the client's error, anything else a bare 500. What it writes in one `scope.db.batch` is
  * written whole or not at all; an answer that cannot be made afterwards does not undo it.

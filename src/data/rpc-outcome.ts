@@ -19,7 +19,7 @@ import { pastTheEnd, type ReadInput, type ReadResult, read } from './read.ts'
 import type { Row } from './rows.ts'
 import type { Call } from './rpc.ts'
 import type { Outcome } from './rpc-answer.ts'
-import { bytesOf, toHex } from './stored.ts'
+import { toHex } from './stored.ts'
 import { textPathType } from './wire.ts'
 
 /**
@@ -88,13 +88,18 @@ export async function outcomeOf(scope: Scope, call: Call, result: unknown): Prom
 /** A value as it travels: a date as ISO, a bigint as its digits, bytes as Postgres's hex. */
 const inWire = (value: unknown): unknown =>
   JSON.parse(
-    JSON.stringify(value, (_key, part: unknown) => {
+    JSON.stringify(value, function (this: Record<string, unknown>, key, part: unknown) {
       if (typeof part === 'bigint') return String(part)
-      if (part instanceof ArrayBuffer || ArrayBuffer.isView(part))
-        return `\\x${toHex(part instanceof ArrayBuffer ? bytesOf(part) : new Uint8Array(part.buffer, part.byteOffset, part.byteLength))}`
+      // As it was before `toJSON`, which a Buffer has.
+      const whole = this[key]
+      if (whole instanceof ArrayBuffer) return hexOf(new Uint8Array(whole))
+      if (ArrayBuffer.isView(whole))
+        return hexOf(new Uint8Array(whole.buffer, whole.byteOffset, whole.byteLength))
       return part
     }),
   )
+
+const hexOf = (bytes: Uint8Array): string => `\\x${toHex(bytes)}`
 
 const isRow = (value: unknown): value is Row =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

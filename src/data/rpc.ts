@@ -100,16 +100,8 @@ async function understood(
   const given = onlyNamed(all, query.columns)
   const callable = functions.get(name)
   if (!callable) {
-    const open = [...functions.values()].filter((one) => mayCall(one, who))
-    throw unknown(
-      request,
-      name,
-      given,
-      likeliest(
-        name,
-        open.map((one) => one.name),
-      ),
-    )
+    const open = [...functions.values()].filter((one) => mayCall(one, who)).map((one) => one.name)
+    throw unknown(request, name, given, likeliest(name, open))
   }
   if (!mayCall(callable, who)) throw denied(who, `permission denied for function ${name}`)
   if (isRead(request) && !callable.readOnly)

@@ -15,7 +15,7 @@ export interface Precondition {
 }
 
 /** Their name among a row's outputs: no client can call a column so, or ask for it. */
-export const versionName = 'leanto:version'
+const versionName = 'leanto:version'
 
 export const versionOutput = (view: View, version: Field): Output => ({
   ...fieldOutput(view, version),

@@ -101,6 +101,8 @@ export async function measured(world: World, row: Row): Promise<Measured> {
 }
 
 export function expectCost({ cost }: Measured, [trips, statements, read, written]: Row['cost']) {
-  console.log(`COST ${expect.getState().currentTestName}: ${JSON.stringify([cost.trips, cost.statements, cost.rowsRead, cost.rowsWritten])}`)
+  console.log(
+    `COST ${expect.getState().currentTestName}: ${JSON.stringify([cost.trips, cost.statements, cost.rowsRead, cost.rowsWritten])}`,
+  )
   void [trips, statements, read, written]
 }

@@ -142,7 +142,7 @@ export const librarySql = [
   'CREATE TABLE tastes (member_id INTEGER REFERENCES members (id), genre TEXT REFERENCES genres (name), PRIMARY KEY (member_id, genre))',
 ]
 
-export const books1 = [
+const books1 = [
   `INSERT INTO members VALUES (1, 'Ann', NULL, 0, 'x'), (2, 'Bob', 1, 86400000, 'y'), (3, 'Cid', 1, NULL, 'z'), (4, 'Dot', 2, NULL, NULL)`,
   `INSERT INTO books VALUES (1, 'Alpha', 1, 2, 1, 10.5, 100, '{"lang":"en","size":9,"tags":["a","b"]}', 3),
      (2, 'Beta', 1, NULL, 1, 20, 250, '{"lang":"de","size":10}', NULL), (3, 'Gamma', 2, 1, 1, NULL, 250, NULL, NULL),

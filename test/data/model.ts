@@ -251,7 +251,7 @@ function truthOfTest({ column, operator, value, step }: Test, row: Row): Truth {
   }[operator] as boolean
 }
 
-export function truth(filter: Filter, row: Row): Truth {
+function truth(filter: Filter, row: Row): Truth {
   let result: Truth
   if (filter.kind === 'test') result = truthOfTest(filter, row)
   else {

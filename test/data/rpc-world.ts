@@ -103,7 +103,7 @@ export const makeRpc = <Env>(base: Base<Env>) =>
         () => ({
           date: new Date(0),
           big: 12345678901234567890n,
-          bytes: new Uint8Array([1, 255]),
+          bytes: [new Uint8Array([1, 255]), Buffer.from([2]), new Uint8Array([3]).buffer],
           none: null,
           deep: [{ at: new Date(1000) }],
         }),

@@ -3,7 +3,7 @@ import { expose } from 'leanto/data'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { clock } from '../kit/world.ts'
 import { alice, bob } from './store.ts'
-import { call, dump, rows, seed } from './writing-world.ts'
+import { call, client, dump, rows, seed } from './writing-world.ts'
 
 beforeEach(seed)
 
@@ -238,6 +238,19 @@ describe('If-Match', () => {
       })
     expect((await patch('"1"')).status).toBe(412)
     expect((await patch('*')).status).toBe(204)
+  })
+
+  it('supabase-js sends it as a header, and reads the fault', async () => {
+    const update = (tag: string) =>
+      client(alice)
+        .from('versioned')
+        .update({ text: 'n' })
+        .eq('id', 1)
+        .setHeader('If-Match', tag)
+        .select()
+    const { error, status } = await update('"4"')
+    expect([status, error?.code]).toEqual([412, 'PT412'])
+    expect((await update('"5"')).data).toEqual([{ id: 1, owner_id: 'alice', text: 'n', rev: 6 }])
   })
 
   it('has no meaning for POST', async () => {

@@ -6,14 +6,14 @@ import packageJson from '../../package.json' with { type: 'json' }
 /** What each subpath may weigh in a Worker: bytes, minified and gzipped, without its peers and without WebAssembly. */
 const ceilings: Record<string, number> = {
   core: 6 * 1024,
-  auth: 40 * 1024,
+  auth: 45 * 1024,
   // Each with all that it needs of `auth`, as if it were alone.
   'auth/mfa': 26 * 1024,
-  'auth/admin': 22 * 1024,
+  'auth/admin': 23 * 1024,
   'auth/parts': 24 * 1024,
   'auth/passwords': 56 * 1024,
-  'auth/providers': 34 * 1024,
-  data: 20 * 1024,
+  'auth/providers': 38 * 1024,
+  data: 64 * 1024,
   jwks: 20 * 1024,
 }
 
@@ -125,7 +125,7 @@ const exported: Record<string, string[]> = {
     'workos',
     'zoom',
   ],
-  data: ['changes', 'data', 'expose'],
+  data: ['changes', 'computed', 'data', 'explainPolicy', 'expose', 'fn', 'relation'],
   jwks: ['jwks'],
 }
 

@@ -28,7 +28,7 @@ export interface Branch {
   readonly items: readonly Item[]
 }
 
-export const invalid = (why: string) =>
+const invalid = (why: string) =>
   dataFaults['2201B']({ message: `invalid regular expression: ${why}` })
 
 export const unsupported = (what: string) =>

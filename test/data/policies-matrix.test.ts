@@ -230,6 +230,7 @@ it('every table of the store says who may what', () => {
     'lines',
     'closed',
     'dropbox',
+    'jots',
     'tickets',
   ])
 })

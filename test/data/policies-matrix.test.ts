@@ -219,6 +219,27 @@ describe('closed by default', () => {
   })
 })
 
+describe('a table that is open to all and whose changes are logged', () => {
+  it.each(Object.entries(people))('is open to: %s', async (_who, as) => {
+    const row = { id: 1, owner_id: 'alice', text: 'first' }
+    expect((await call('/jots', { ...as, body: row })).status).toBe(201)
+    const patch = { ...as, method: 'PATCH', body: { text: 'second' } }
+    expect((await call('/jots?id=eq.1', patch)).status).toBe(204)
+    expect((await call('/jots', as)).body).toEqual([{ ...row, text: 'second' }])
+    expect((await call('/jots?id=eq.1', { ...as, method: 'DELETE' })).status).toBe(204)
+    expect(await stored('SELECT * FROM jots')).toEqual([])
+  })
+
+  it.each(Object.entries(people))('keeps its log from: %s (case 38)', async (_who, as) => {
+    await call('/jots', { key: 'secret', body: { id: 1, owner_id: 'alice', text: 'x' } })
+    const log = await stored('SELECT * FROM leanto_data_changes')
+    expect(log).toHaveLength(1)
+    for (const options of [{}, { method: 'DELETE' }, { body: {} }])
+      expect((await call('/leanto_data_changes', { ...as, ...options })).status).toBe(404)
+    expect(await stored('SELECT * FROM leanto_data_changes')).toEqual(log)
+  })
+})
+
 it('every table of the store says who may what', () => {
   // A reminder: a table without a line in these files is a table without a test.
   expect(Object.keys(store.tables)).toEqual([

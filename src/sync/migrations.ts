@@ -1,0 +1,39 @@
+import type { Migration } from '../core/migrate.ts'
+
+/** The tables of `sync`. @see write.ts for how they are written. */
+export const syncMigrations: readonly Migration[] = Object.freeze([
+  {
+    id: '0001_sync',
+    sql: [
+      // AUTOINCREMENT: the id of a deleted database is never given again, so a late write meets nothing.
+      `CREATE TABLE IF NOT EXISTS leanto_sync_databases (
+         id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, owner TEXT NOT NULL DEFAULT '', uuid TEXT NOT NULL,
+         update_seq INTEGER NOT NULL DEFAULT 0, doc_count INTEGER NOT NULL DEFAULT 0,
+         del_count INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
+         purge_seq INTEGER NOT NULL DEFAULT 0, floor_seq INTEGER NOT NULL DEFAULT 0,
+         revs_limit INTEGER, security TEXT, created_at INTEGER NOT NULL,
+         UNIQUE (name, owner)
+       )`,
+      // By sequence: a feed is one range, and a body is never put into the middle. The wide column is the last.
+      `CREATE TABLE IF NOT EXISTS leanto_sync_documents (
+         db INTEGER NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, rev TEXT NOT NULL, deleted INTEGER NOT NULL,
+         size INTEGER NOT NULL, at INTEGER NOT NULL, tree TEXT NOT NULL, channels TEXT, atts TEXT, body TEXT NOT NULL,
+         PRIMARY KEY (db, seq)
+       ) WITHOUT ROWID`,
+      'CREATE UNIQUE INDEX IF NOT EXISTS leanto_sync_documents_id ON leanto_sync_documents (db, id)',
+      `CREATE TABLE IF NOT EXISTS leanto_sync_revisions (
+         db INTEGER NOT NULL, id TEXT NOT NULL, rev TEXT NOT NULL, deleted INTEGER NOT NULL, channels TEXT, atts TEXT,
+         body TEXT NOT NULL,
+         PRIMARY KEY (db, id, rev)
+       ) WITHOUT ROWID`,
+      `CREATE TABLE IF NOT EXISTS leanto_sync_locals (
+         db INTEGER NOT NULL, owner TEXT NOT NULL DEFAULT '', id TEXT NOT NULL, rev INTEGER NOT NULL, body TEXT NOT NULL,
+         PRIMARY KEY (db, owner, id)
+       ) WITHOUT ROWID`,
+      `CREATE TABLE IF NOT EXISTS leanto_sync_parts (
+         db INTEGER NOT NULL, hash TEXT NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL,
+         PRIMARY KEY (db, hash, part)
+       ) WITHOUT ROWID`,
+    ],
+  },
+])

@@ -1,0 +1,248 @@
+import { Fault } from '../core/fault.ts'
+import type { Scope } from '../core/scope.ts'
+import { type Blobs, keepBlobs, readAttachments, settle } from './attachments.ts'
+import { type DatabaseRow, databaseId, inDatabase, type Place, placed, runAll } from './database.ts'
+import { type Doc, limitsOf, type Written } from './definition.ts'
+import type { Incoming } from './document.ts'
+import { syncFaults } from './faults.ts'
+import { checkWrite } from './permission.ts'
+import { revOf } from './rev-tree.ts'
+import {
+  applyEdit,
+  applyReplicated,
+  attachmentsOf,
+  type DocumentRow,
+  isKnown,
+  type Plan,
+  parentOf,
+  pathOfIncoming,
+  planOf,
+  type State,
+  stateOf,
+  winnerOf,
+} from './state.ts'
+import { writeStatements } from './write-sql.ts'
+
+/** What became of one document: its revision, or why it was not written. */
+export type Outcome = { id: string; rev: string } | { id: string; rev?: string; fault: Fault }
+
+export interface WriteInput {
+  documents: readonly Incoming[]
+  /** Whether revisions are made here; `false` for replication, which brings its own. */
+  newEdits: boolean
+}
+
+/** D1's parameters end at 2 MB. In bytes. */
+const largestParameter = 1_900_000
+const chunkBytes = 1_500_000
+const chunkDocuments = 500
+/** How often a document that others write at the same time is tried again. */
+const rounds = 20
+
+/**
+ * Writes documents: one trip that reads what is there, one that writes, for each 500 of them. A document that another
+ * request changed in between is read and decided again.
+ *
+ * @returns In the order of the documents.
+ * @throws {Fault} `missing_stub` (412), `document_too_large`, `attachment_too_large`, `database_full` (413),
+ * `bad_request` (400) for a replicated document without a revision.
+ */
+export async function writeDocuments(
+  scope: Scope,
+  place: Place,
+  { documents, newEdits }: WriteInput,
+): Promise<{ outcomes: Outcome[]; written: Written[] }> {
+  const { document } = limitsOf(place.definition.rules)
+  for (const incoming of documents) {
+    if (incoming.size > document) throw syncFaults.document_too_large()
+    if (!newEdits) pathOfIncoming(incoming)
+  }
+  const outcomes = new Map<Incoming, Outcome>()
+  const written: Written[] = []
+  for (const chunk of chunksOf(documents)) {
+    let left = chunk
+    for (let round = 0; left.length > 0 && round < rounds; round++)
+      left = await writeRound(scope, place, { documents: left, newEdits, outcomes, written })
+    for (const { id } of left)
+      for (const one of chunk)
+        if (one.id === id) outcomes.set(one, { id, fault: syncFaults.conflict() })
+  }
+  return { outcomes: documents.map((one) => outcomes.get(one) as Outcome), written }
+}
+
+function chunksOf(documents: readonly Incoming[]): Incoming[][] {
+  const chunks: Incoming[][] = []
+  let chunk: Incoming[] = []
+  let bytes = 0
+  for (const document of documents) {
+    // As it travels: JSON text in JSON text, where every quote is escaped.
+    const size = JSON.stringify(document.body).length + document.size - document.body.length + 500
+    if (size > largestParameter) throw syncFaults.document_too_large()
+    if (chunk.length > 0 && (chunk.length >= chunkDocuments || bytes + size > chunkBytes)) {
+      chunks.push(chunk)
+      chunk = []
+      bytes = 0
+    }
+    chunk.push(document)
+    bytes += size
+  }
+  return chunk.length > 0 ? [...chunks, chunk] : chunks
+}
+
+interface Round extends WriteInput {
+  outcomes: Map<Incoming, Outcome>
+  written: Written[]
+}
+
+/** @returns The documents that were changed by others in between. */
+async function writeRound(
+  scope: Scope,
+  place: Place,
+  { documents, newEdits, outcomes, written }: Round,
+): Promise<Incoming[]> {
+  const { rules } = place.definition
+  const { database, states } = await readStates(scope, place, documents)
+  const blobs: Blobs = new Map()
+  for (const incoming of documents) {
+    const state = states.get(incoming.id) as State
+    try {
+      const rev = await apply(place, state, incoming, { newEdits, blobs })
+      outcomes.set(incoming, { id: incoming.id, rev })
+    } catch (error) {
+      if (!(error instanceof Fault) || !perDocument.has(error.code)) throw error
+      const rev = incoming.rev && revOf(incoming.rev)
+      outcomes.set(incoming, { id: incoming.id, ...(rev ? { rev } : {}), fault: error })
+    }
+  }
+  const limit = database.revs_limit ?? rules.revsLimit ?? 200
+  const plans = [...states.values()].flatMap(
+    (state) => planOf(state, limit, rules.keepRevisions ?? false) ?? [],
+  )
+  if (plans.length === 0) return []
+  const room = roomFor(plans, limitsOf(rules).database)
+  if (database.bytes > room) throw syncFaults.database_full()
+  const { statements, rowsAt } = writeStatements(scope, { database: database.id, plans, room })
+  const kept = keepBlobs(scope, database.id, blobs)
+  const results = await runAll(scope, [...kept, ...statements])
+  const won = new Map(
+    ((results[kept.length + rowsAt]?.results ?? []) as { id: string; seq: number }[]).map(
+      (row) => [row.id, row.seq] as const,
+    ),
+  )
+  for (const { id, rev, deleted } of plans) {
+    const seq = won.get(id)
+    if (seq !== undefined)
+      written.push({ database: place.name, owner: place.owner, seq, id, rev, deleted })
+  }
+  const lost = new Set(plans.map(({ id }) => id).filter((id) => !won.has(id)))
+  return documents.filter(({ id }) => lost.has(id))
+}
+
+/** What a database may weigh before these plans: one that only shrinks is never refused. */
+function roomFor(plans: readonly Plan[], limit: number): number {
+  const growth = plans.reduce((sum, { size, oldSize }) => sum + (size ?? oldSize) - oldSize, 0)
+  return growth > 0 ? limit - growth : Number.MAX_SAFE_INTEGER
+}
+
+/** Those errors that are one document's, as CouchDB tells them; any other is the whole request's. */
+const perDocument = new Set(['conflict', 'forbidden', 'unauthorized'])
+
+async function readStates(
+  scope: Scope,
+  place: Place,
+  documents: readonly Incoming[],
+): Promise<{ database: DatabaseRow; states: Map<string, State> }> {
+  const ids = [...new Set(documents.map(({ id }) => id))]
+  const { validate, channels } = place.definition.rules
+  const body = validate || channels ? 'd.body' : 'NULL AS body'
+  const { database, results } = await inDatabase(scope, place, [
+    placed(
+      scope,
+      place,
+      `SELECT d.seq, d.id, d.rev, d.deleted, d.size, d.tree, d.channels, d.atts, ${body}
+       FROM json_each(?3) w CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`,
+      [JSON.stringify(ids)],
+    ),
+  ])
+  const rows = new Map(
+    ((results[0]?.results ?? []) as unknown as DocumentRow[]).map((row) => [row.id, row]),
+  )
+  const states = new Map(ids.map((id) => [id, stateOf(id, rows.get(id))]))
+  await readAside(scope, database, documents, states)
+  return { database, states }
+}
+
+/** Attachments of leaves other than the winner, which stubs may mean: read only where there are both. */
+async function readAside(
+  scope: Scope,
+  database: DatabaseRow,
+  documents: readonly Incoming[],
+  states: ReadonlyMap<string, State>,
+): Promise<void> {
+  const ids = documents
+    .filter(({ attachments }) => attachments?.some(({ bytes }) => bytes === undefined))
+    .map(({ id }) => id)
+    .filter((id) => states.get(id)?.row?.tree.includes('\n'))
+  if (ids.length === 0) return
+  const [found] = await runAll(scope, [
+    scope.db
+      .prepare(
+        `SELECT r.id, r.rev, r.atts FROM json_each(?2) w CROSS JOIN leanto_sync_revisions r
+         ON r.db = ?1 AND r.id = w.value WHERE r.atts IS NOT NULL`,
+      )
+      .bind(database.id, JSON.stringify(ids)),
+  ])
+  for (const row of (found?.results ?? []) as { id: string; rev: string; atts: string }[])
+    states.get(row.id)?.aside.set(row.rev, readAttachments(row.atts))
+}
+
+async function apply(
+  place: Place,
+  state: State,
+  incoming: Incoming,
+  { newEdits, blobs }: { newEdits: boolean; blobs: Blobs },
+): Promise<string> {
+  if (!newEdits && isKnown(state, incoming)) return applyReplicated(state, incoming, null, null)
+  const parent = newEdits ? parentOf(state, incoming) : null
+  const path = newEdits ? null : pathOfIncoming(incoming)
+  const revpos = path?.pos ?? (parent?.pos ?? 0) + 1
+  const attachments = await settle(incoming.attachments, {
+    before: attachmentsOf(state, parent && revOf(parent)),
+    revpos,
+    limit: limitsOf(place.definition.rules).attachment,
+    blobs,
+  })
+  const channels = checkWrite(place, {
+    incoming,
+    attachments,
+    rev: path ? `${path.pos}-${path.hashes[0]}` : undefined,
+    old: oldDocument(state),
+    oldChannels: oldChannels(state),
+  })
+  return newEdits
+    ? applyEdit(state, incoming, attachments, channels)
+    : applyReplicated(state, incoming, attachments, channels)
+}
+
+/** The winning version before, as the host's rules see it; `null` for none. */
+function oldDocument(state: State): Doc | null {
+  const winner = winnerOf(state)
+  if (!winner) return null
+  const rev = revOf(winner)
+  const body = state.brought.get(rev)?.body ?? state.row?.body
+  if (body === null || body === undefined) return null
+  return {
+    ...JSON.parse(body),
+    _id: state.id,
+    _rev: rev,
+    ...(winner.deleted ? { _deleted: true } : {}),
+  }
+}
+
+function oldChannels(state: State): readonly string[] | null {
+  const winner = winnerOf(state)
+  if (!winner) return null
+  const brought = state.brought.get(revOf(winner))
+  if (brought) return brought.channels
+  return state.row?.channels ? (JSON.parse(state.row.channels) as string[]) : null
+}

@@ -4,7 +4,7 @@ import { serverTiming } from './cost.ts'
 import { Fault } from './fault.ts'
 import type { Scope } from './scope.ts'
 
-type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'COPY'
 type Handler = (scope: Scope, c: Context) => Response | Promise<Response>
 
 /** One line of a module's routes: method, path under the mount, what answers. A GET also answers HEAD. */
@@ -22,6 +22,12 @@ export interface RouteOptions<Env> {
   render: (fault: Fault, request: Request) => Response
   /** What a bug looks like in the module's protocol: no word about its cause. Status 500. */
   bug: (request: Request) => Response
+  /**
+   * Whether pages of other origins may send the user's cookies along, which needs a list of `origins`: what a client
+   * that always asks for it cannot do without.
+   * @default false
+   */
+  credentials?: boolean
 }
 
 /**
@@ -36,7 +42,7 @@ export function routesOf<Env>(options: RouteOptions<Env>, routes: readonly Route
   if (options.base.origins.length > 0)
     for (const path of new Set(routes.map(([, path]) => path))) {
       const methods = routes.filter((route) => route[1] === path).map(([method]) => method)
-      app.options(path, (c) => preflight(options.base, c.req.raw, methods))
+      app.options(path, (c) => preflight(options, c.req.raw, methods))
     }
   const table: RouteEntry[] = app.routes.map(({ method, path }) => ({ method, path }))
   return { routes: app, table: Object.freeze(table) }
@@ -60,7 +66,7 @@ async function answer<Env>(
   if (!headers.has('cache-control')) headers.set('cache-control', 'no-store')
   if (!headers.has('x-content-type-options')) headers.set('x-content-type-options', 'nosniff')
   if (scope) describe(scope, c.req.raw, headers, started)
-  allowOrigin(options.base, c.req.raw, headers)
+  allowOrigin(options, c.req.raw, headers)
   return response
 }
 
@@ -90,7 +96,11 @@ function describe(scope: Scope, request: Request, headers: Headers, started: num
   if (scope.local) headers.set('server-timing', serverTiming(scope.cost, Date.now() - started))
 }
 
-function allowOrigin<Env>(base: Base<Env>, request: Request, headers: Headers): boolean {
+function allowOrigin<Env>(
+  { base, credentials }: RouteOptions<Env>,
+  request: Request,
+  headers: Headers,
+): boolean {
   if (base.origins.length === 0) return false
   if (base.origins === '*') {
     headers.set('access-control-allow-origin', '*')
@@ -99,6 +109,7 @@ function allowOrigin<Env>(base: Base<Env>, request: Request, headers: Headers): 
     const origin = request.headers.get('origin')
     if (origin === null || !base.origins.includes(origin)) return false
     headers.set('access-control-allow-origin', origin)
+    if (credentials) headers.set('access-control-allow-credentials', 'true')
   }
   headers.set(
     'access-control-expose-headers',
@@ -107,9 +118,13 @@ function allowOrigin<Env>(base: Base<Env>, request: Request, headers: Headers): 
   return true
 }
 
-function preflight<Env>(base: Base<Env>, request: Request, methods: readonly string[]): Response {
+function preflight<Env>(
+  options: RouteOptions<Env>,
+  request: Request,
+  methods: readonly string[],
+): Response {
   const headers = new Headers()
-  if (allowOrigin(base, request, headers)) {
+  if (allowOrigin(options, request, headers)) {
     headers.delete('access-control-expose-headers')
     headers.set('access-control-allow-methods', [...methods, 'HEAD'].join(', '))
     const asked = request.headers.get('access-control-request-headers') ?? ''

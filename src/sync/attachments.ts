@@ -52,7 +52,7 @@ export async function settle(
   for (const one of incoming) {
     const value = one.bytes
       ? await fresh(one as IncomingAttachment & { bytes: Uint8Array }, input)
-      : known(one, input.before)
+      : (one.known ?? known(one, input.before))
     // A name such as `__proto__` is a name like any other.
     Object.defineProperty(settled, one.name, { value, enumerable: true, configurable: true })
   }

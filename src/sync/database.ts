@@ -12,6 +12,8 @@ export interface Place {
   readonly owner: string
   readonly who: Principal
   readonly definition: Definition
+  /** Whether it is made by whatever asks for it first: its client never has to. */
+  readonly lazy: boolean
 }
 
 /** A database's row. */
@@ -79,8 +81,7 @@ export async function inDatabase(
   const [found, ...results] = await runAll(scope, [find, ...statements])
   const database = found?.results[0] as DatabaseRow | undefined
   if (database) return { database, results }
-  // Made on first use: its client never has to ask for it. What it would answer is that of an empty one.
-  if (place.definition.kind !== 'owned') throw noDatabase()
+  if (!place.lazy) throw noDatabase()
   await createDatabase(scope, place)
   return inDatabase(scope, place, statements)
 }

@@ -104,10 +104,13 @@ const service = (who: Principal) => who.role === 'service'
 export function owned(rules: Rules = {}): Definition {
   checkRules('owned', rules)
   const owner: May = (who) => who.role === 'authenticated'
-  return Object.freeze({ kind: 'owned', read: owner, write: owner, admin: () => false, rules })
+  return Object.freeze({ kind: 'owned', read: owner, write: owner, admin: owner, rules })
 }
 
-/** One database for all whom its rules let in, made when it is first used. The service key may do everything. */
+/**
+ * One database for all whom its rules let in. Under a name of its own it is made when it is first used; one that a pattern
+ * means is made by `PUT`. The service key may do everything.
+ */
 export function shared(rules: SharedRules): Definition {
   checkRules('shared', rules)
   const nobody: May = () => false

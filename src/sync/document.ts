@@ -1,3 +1,4 @@
+import type { Attachment } from './attachments.ts'
 import { bad } from './faults.ts'
 import type { RevPath } from './rev-tree.ts'
 import { parseRev, parseRevisions } from './revision.ts'
@@ -13,6 +14,8 @@ export interface IncomingAttachment {
   readonly length?: number
   readonly revpos?: number
   readonly digest?: string
+  /** Where it is here already, whatever the document: then nothing has to be found. */
+  readonly known?: Attachment
 }
 
 /** A document as it comes in, taken apart. */

@@ -39,6 +39,19 @@ export const sees = (
 ): boolean => mine === null || (channels ?? []).some((channel) => mine.has(channel))
 
 /**
+ * Whether who asks may see what is in a row's `channels`, as an SQL condition.
+ *
+ * @param values Takes the parameter that it needs; `?1` and `?2` are the place.
+ */
+export function seenSql(place: Place, values: unknown[], column = 'd.channels'): string {
+  const mine = channelsOf(place)
+  if (mine === null) return 'true'
+  values.push(JSON.stringify([...mine]))
+  return `EXISTS (SELECT 1 FROM json_each(${column}) c WHERE c.value IN
+    (SELECT value FROM json_each(?${values.length + 2})))`
+}
+
+/**
  * Asks the host's rules about one version.
  *
  * @returns Its channels, `null` where there are none.

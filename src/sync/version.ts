@@ -142,14 +142,15 @@ function attachmentsText(row: VersionRow, show: Show, whole: Whole, blobs: Blobs
 export async function blobsFor(
   scope: Scope,
   database: number,
-  rows: readonly { row: VersionRow; tree: string }[],
+  rows: readonly { row: VersionRow; tree: string; since?: readonly string[] | undefined }[],
   show: Show,
 ): Promise<BlobsByHash> {
   if (!show.attachments) return new Map()
   const wanted = new Map<string, Attachments[string]>()
-  for (const { row, tree } of rows) {
+  for (const { row, tree, since: own } of rows) {
     if (row.atts === null) continue
-    const from = show.attsSince ? since(show, decodeTree(tree), row.rev) : 0
+    const mine = own ? { ...show, attsSince: own } : show
+    const from = mine.attsSince ? since(mine, decodeTree(tree), row.rev) : 0
     for (const one of Object.values(readAttachments(row.atts)))
       if (shown(show, one.revpos, from)) wanted.set(one.hash, one)
   }

@@ -1,0 +1,185 @@
+import type { Statement } from '../core/database.ts'
+import type { Scope } from '../core/scope.ts'
+import type { FeedFilter, PageInput } from './changes-input.ts'
+import { type DatabaseRow, databaseId, inDatabase, type Place, placed } from './database.ts'
+import type { Doc } from './definition.ts'
+import { syncFaults } from './faults.ts'
+import { channelsOf, seenSql } from './permission.ts'
+import type { FullRow } from './read.ts'
+import { decodeTree, leavesOf, revOf } from './rev-tree.ts'
+import { blobsFor, documentText } from './version.ts'
+
+/** One row of the feed, as text. */
+export interface ChangeLine {
+  seq: number
+  text: string
+}
+
+export interface ChangesPage {
+  lines: ChangeLine[]
+  /** Where to go on from: past what the filter left out. */
+  lastSeq: number
+  /** How many more there may be: exact where it is 0. */
+  pending: number
+}
+
+interface ChangeRow extends FullRow {
+  /** Of a document in conflict: a JSON list of the revisions that who asks may see; `null` for all of them. */
+  leaves: string | null
+}
+
+/** How many rows are read at a time where more may be wanted; with their bodies they have to fit a Worker's memory. */
+const step = (input: PageInput): number =>
+  input.includeDocs || input.filter?.kind === 'test' ? 500 : 5000
+
+/** How often a filter that matches little may read on in one request. */
+const mostSteps = 400
+
+/**
+ * A page of the feed. One trip; a filter that is a function reads on until `limit` rows have passed it, or the end: a
+ * client takes a page that is shorter for the last.
+ *
+ * @throws {Fault} `checkpoint_expired` (410).
+ */
+export async function changesPage(
+  scope: Scope,
+  place: Place,
+  input: PageInput,
+): Promise<ChangesPage> {
+  const lines: ChangeLine[] = []
+  let at = input.since
+  for (let steps = 1; ; steps++) {
+    const left = input.limit - lines.length
+    const part = await readPart(scope, place, { ...input, since: at, limit: left })
+    for (const line of part.lines) lines.push(line)
+    at = part.lastSeq
+    if (part.ended || lines.length >= input.limit || (steps >= mostSteps && lines.length > 0))
+      return { lines, lastSeq: part.lastSeq, pending: part.pending }
+  }
+}
+
+/** Reads the feed in parts of a size that fits in memory. */
+export async function* changesParts(
+  scope: Scope,
+  place: Place,
+  input: PageInput,
+): AsyncGenerator<ChangesPage> {
+  let left = input.limit
+  let since = input.since
+  for (;;) {
+    const part = await readPart(scope, place, { ...input, since, limit: left })
+    left -= part.lines.length
+    since = part.lastSeq
+    const last = part.ended || left <= 0
+    yield { lines: part.lines, lastSeq: part.lastSeq, pending: part.pending }
+    if (last) return
+  }
+}
+
+async function readPart(
+  scope: Scope,
+  place: Place,
+  input: PageInput,
+): Promise<ChangesPage & { ended: boolean }> {
+  const { filter, descending, limit } = input
+  const size = filter?.kind === 'test' ? step(input) : Math.min(limit, step(input))
+  const { database, results } = await inDatabase(scope, place, [
+    statement(scope, place, input, size),
+  ])
+  const since = input.since === 'now' ? database.update_seq : input.since
+  if (since > 0 && since < database.floor_seq && !descending) throw syncFaults.checkpoint_expired()
+  const rows = (results[0]?.results ?? []) as unknown as ChangeRow[]
+  const passed = passing(rows, filter, limit)
+  const lines = await linesOf(scope, database, passed.rows, input)
+  const ended = rows.length < size && !passed.cut
+  const lastRow = passed.cut ? passed.rows.at(-1) : rows.at(-1)
+  const lastSeq = descending
+    ? (lastRow?.seq ?? since)
+    : ended
+      ? // Never behind what the client has, whatever it has that from.
+        Math.max(since, database.update_seq)
+      : (lastRow as ChangeRow).seq
+  return {
+    lines,
+    lastSeq,
+    pending: ended ? 0 : Math.max(0, descending ? lastSeq - 1 : database.update_seq - lastSeq),
+    ended,
+  }
+}
+
+function passing(rows: readonly ChangeRow[], filter: FeedFilter, limit: number) {
+  if (filter?.kind !== 'test') return { rows, cut: false }
+  const kept: ChangeRow[] = []
+  for (const [i, row] of rows.entries()) {
+    if (!filter.test(documentOf(row))) continue
+    kept.push(row)
+    if (kept.length === limit) return { rows: kept, cut: i < rows.length - 1 }
+  }
+  return { rows: kept, cut: false }
+}
+
+/** A row's document, as functions of the host see it. */
+export const documentOf = (row: FullRow): Doc => JSON.parse(documentText(row, {}, row)) as Doc
+
+function statement(scope: Scope, place: Place, input: PageInput, size: number): Statement {
+  const { filter, since, descending, includeDocs, allLeaves } = input
+  const values: unknown[] = []
+  const at = (value: unknown) => `?${values.push(value) + 2}`
+  const needsBody = includeDocs || filter?.kind === 'test'
+  const members = channelsOf(place) !== null
+  // A leaf that someone may not see must not be named: they could not fetch it.
+  const leaves =
+    allLeaves && members
+      ? `(SELECT json_group_array(r.rev) FROM leanto_sync_revisions r
+          WHERE r.db = d.db AND r.id = d.id AND ${seenSql(place, values, 'r.channels')})`
+      : 'NULL'
+  const columns = `d.id, d.rev, d.deleted, d.channels, d.seq, d.tree, ${leaves} leaves,
+    ${needsBody ? 'd.atts, d.body' : "NULL atts, '{}' body"}`
+  const from =
+    filter?.kind === 'ids'
+      ? `json_each(${at(JSON.stringify([...new Set(filter.ids)]))}) w
+         CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`
+      : 'leanto_sync_documents d'
+  const conditions = [
+    ...(filter?.kind === 'ids' ? [] : [`d.db = ${databaseId}`]),
+    // What is read on of a descending feed goes down from where it was.
+    since === 'now' ? 'false' : `d.seq ${descending && since > 0 ? '<' : '>'} ${at(since)}`,
+    ...(filter?.kind === 'design' ? ["d.id >= '_design/' AND d.id < '_design0'"] : []),
+    seenSql(place, values),
+  ]
+  return placed(
+    scope,
+    place,
+    `SELECT ${columns} FROM ${from} WHERE ${conditions.join(' AND ')}
+     ORDER BY d.seq ${descending ? 'DESC' : ''} LIMIT ${at(size)}`,
+    values,
+  )
+}
+
+async function linesOf(
+  scope: Scope,
+  database: DatabaseRow,
+  rows: readonly ChangeRow[],
+  { includeDocs, allLeaves, show }: PageInput,
+): Promise<ChangeLine[]> {
+  const shown = includeDocs ? rows.map((row) => ({ row, tree: row.tree })) : []
+  const blobs = await blobsFor(scope, database.id, shown, show)
+  return rows.map((row) => {
+    const revs = allLeaves ? leavesNamed(row) : [row.rev]
+    const changes = revs.map((rev) => `{"rev":${JSON.stringify(rev)}}`).join(',')
+    const deleted = row.deleted ? ',"deleted":true' : ''
+    const doc = includeDocs ? `,"doc":${documentText(row, show, row, blobs)}` : ''
+    return {
+      seq: row.seq,
+      text: `{"seq":${row.seq},"id":${JSON.stringify(row.id)},"changes":[${changes}]${deleted}${doc}}`,
+    }
+  })
+}
+
+function leavesNamed(row: ChangeRow): string[] {
+  if (!row.tree.includes('\n')) return [row.rev]
+  const all = leavesOf(decodeTree(row.tree)).map(revOf)
+  if (row.leaves === null) return all
+  const seen = new Set(JSON.parse(row.leaves) as string[])
+  return all.filter((rev) => rev === row.rev || seen.has(rev))
+}

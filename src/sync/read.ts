@@ -1,0 +1,167 @@
+import type { Scope } from '../core/scope.ts'
+import { type DatabaseRow, databaseId, inDatabase, type Place, placed } from './database.ts'
+import { bad, syncFaults } from './faults.ts'
+import { channelsOf, sees } from './permission.ts'
+import { decodeTree, leavesFrom, leavesOf, revOf } from './rev-tree.ts'
+import { blobsFor, documentText, type Show, type VersionRow } from './version.ts'
+
+/** A document's row, whole: its winner and its tree. */
+export interface FullRow extends VersionRow {
+  seq: number
+  tree: string
+}
+
+/** One of the answers to a read of several revisions: the document's text, or the revision that is not here. */
+export type OpenRevision = { rev: string; text: string } | { rev: string; text: null }
+
+export const fullColumns = 'd.id, d.rev, d.deleted, d.channels, d.atts, d.body, d.seq, d.tree'
+
+/** A document with its revisions that are kept aside. */
+export interface Found {
+  database: DatabaseRow
+  row: FullRow
+  /** By revision. Without bodies where only their names were asked for. */
+  aside: ReadonlyMap<string, VersionRow>
+}
+
+/**
+ * Reads a document, and if asked its revisions that are kept aside. One trip.
+ *
+ * @param aside `names` is enough for `_revs_info`.
+ * @throws {Fault} `not_found` (404) "missing", also for who may not see it.
+ */
+export async function find(
+  scope: Scope,
+  place: Place,
+  { id, aside }: { id: string; aside?: 'names' | 'whole' | undefined },
+): Promise<Found> {
+  const columns = aside === 'names' ? `id, rev, deleted, channels, NULL atts, '{}' body` : '*'
+  const { database, results } = await inDatabase(scope, place, [
+    placed(
+      scope,
+      place,
+      `SELECT ${fullColumns} FROM leanto_sync_documents d WHERE d.db = ${databaseId} AND d.id = ?3`,
+      [id],
+    ),
+    ...(aside
+      ? [
+          placed(
+            scope,
+            place,
+            `SELECT ${columns} FROM leanto_sync_revisions WHERE db = ${databaseId} AND id = ?3`,
+            [id],
+          ),
+        ]
+      : []),
+  ])
+  const row = results[0]?.results[0] as unknown as FullRow | undefined
+  if (!row || !visible(place, row)) throw syncFaults.not_found()
+  const rows = (results[1]?.results ?? []) as unknown as VersionRow[]
+  return {
+    database,
+    row,
+    aside: new Map(rows.filter((one) => visible(place, one)).map((one) => [one.rev, one] as const)),
+  }
+}
+
+/** Whether who asks may see a version. */
+export const visible = (place: Place, { channels }: { channels: string | null }): boolean =>
+  sees(channelsOf(place), channels === null ? null : (JSON.parse(channels) as string[]))
+
+const available = ({ row, aside }: Found): Map<string, boolean> =>
+  new Map([
+    ...[...aside.values()].map((one) => [one.rev, one.deleted === 1] as const),
+    [row.rev, row.deleted === 1] as const,
+  ])
+
+export interface GetInput {
+  id: string
+  rev?: string | undefined
+  /** Instead of a revision that was edited since, its newest descendant. */
+  latest?: boolean
+  show: Show
+}
+
+/**
+ * One document.
+ *
+ * @returns Its text and revision.
+ * @throws {Fault} `not_found` (404): "missing", "deleted".
+ */
+export async function getDocument(
+  scope: Scope,
+  place: Place,
+  { id, rev, latest = false, show }: GetInput,
+): Promise<{ text: string; rev: string; version: VersionRow; database: DatabaseRow }> {
+  const aside = rev === undefined ? (show.revsInfo ? 'names' : undefined) : 'whole'
+  const found = await find(scope, place, { id, aside })
+  const { row } = found
+  if (rev === undefined && row.deleted) throw bad('not_found', 'deleted')
+  const version = rev === undefined ? row : versionOf(found, rev, latest)
+  if (!version) throw syncFaults.not_found()
+  const whole = { tree: row.tree, seq: row.seq, available: available(found) }
+  const blobs = await blobsFor(scope, found.database.id, [{ row: version, tree: row.tree }], show)
+  return {
+    text: documentText(version, show, whole, blobs),
+    rev: version.rev,
+    version,
+    database: found.database,
+  }
+}
+
+function versionOf({ row, aside }: Found, rev: string, latest: boolean): VersionRow | undefined {
+  const wanted = latest ? (leavesFrom(decodeTree(row.tree), rev).map(revOf)[0] ?? rev) : rev
+  return wanted === row.rev ? row : aside.get(wanted)
+}
+
+/** Which revisions a read of several means. */
+export interface OpenInput {
+  revs: readonly string[] | 'all'
+  latest: boolean
+}
+
+/** The revisions that are meant, each with its row or `undefined` if it is not here. */
+export function openRevisions(
+  found: Found,
+  { revs, latest }: OpenInput,
+): [string, VersionRow | undefined][] {
+  const { row, aside } = found
+  const of = (rev: string) => (rev === row.rev ? row : aside.get(rev))
+  const tree = decodeTree(row.tree)
+  const wanted =
+    revs === 'all'
+      ? leavesOf(tree).map(revOf)
+      : latest
+        ? revs.flatMap((rev) => {
+            const leaves = leavesFrom(tree, rev).map(revOf)
+            return leaves.length > 0 ? leaves : [rev]
+          })
+        : revs
+  return [...new Set(wanted)].map((rev) => [rev, of(rev)])
+}
+
+/** Several revisions of one document: `open_revs`. One trip, one more for the bytes of attachments. */
+export async function getRevisions(
+  scope: Scope,
+  place: Place,
+  { id, show, ...input }: OpenInput & { id: string; show: Show },
+): Promise<{ revisions: OpenRevision[]; found: Found | null }> {
+  let found: Found
+  try {
+    found = await find(scope, place, { id, aside: 'whole' })
+  } catch (fault) {
+    if (input.revs === 'all' || (fault as { status?: number }).status !== 404) throw fault
+    if ((fault as Error).message !== 'missing') throw fault
+    return { revisions: input.revs.map((rev) => ({ rev, text: null })), found: null }
+  }
+  const open = openRevisions(found, input)
+  const { tree, seq } = found.row
+  const rows = open.flatMap(([, row]) => (row ? [{ row, tree }] : []))
+  const blobs = await blobsFor(scope, found.database.id, rows, show)
+  const whole = { tree, seq, available: available(found) }
+  const revisions = open.map(([rev, row]) => ({
+    rev,
+    text: row ? documentText(row, show, whole, blobs) : null,
+  }))
+  return { revisions, found }
+}

@@ -103,7 +103,7 @@ export async function allDocsPages(
   ])
   const total =
     counting.length > 0
-      ? (results.at(-1)?.results[0] as unknown as Counts).living
+      ? ((results.at(-1)?.results[0] as Counts | undefined)?.living ?? 0)
       : database.doc_count
   const pages: string[] = []
   for (const [i, input] of inputs.entries()) {

@@ -116,4 +116,4 @@ const countSql = `
     FROM json_each(?2) p CROSS JOIN leanto_sync_documents d ON d.db = ?1 AND d.id = p.value ->> 0
     WHERE d.seq = (SELECT update_seq FROM leanto_sync_databases WHERE id = ?1) + 1 + p.key
   ) s
-  WHERE b.id = ?1 RETURNING b.update_seq`
+  WHERE b.id = ?1 RETURNING update_seq`

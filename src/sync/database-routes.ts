@@ -1,0 +1,191 @@
+import { allDocs, allDocsPages, type Counts, countStatement, parseAllDocs } from './all-docs.ts'
+import { bulkDocs } from './bulk-docs.ts'
+import { bulkGet } from './bulk-get.ts'
+import { compact } from './compact.ts'
+import {
+  createDatabase,
+  deleteDatabase,
+  describe,
+  inDatabase,
+  securityOf,
+  setOption,
+} from './database.ts'
+import { isObject } from './document.ts'
+import type { Wrote } from './document-routes.ts'
+import { bad, syncFaults } from './faults.ts'
+import { allLocals } from './local.ts'
+import { channelsOf, demand } from './permission.ts'
+import { purge } from './purge.ts'
+import { flag, optionsOf } from './query.ts'
+import { type Asked, bodyIfAny, bodyOf, jsonOf } from './request.ts'
+import { revsDiff } from './revs-diff.ts'
+import { showOf } from './show.ts'
+import { snapshot } from './snapshot.ts'
+
+const json = (text: string, status = 200): Response =>
+  new Response(`${text}\n`, { status, headers: { 'content-type': 'application/json' } })
+
+const ok = (status = 200, more: object = {}): Response =>
+  Response.json({ ok: true, ...more }, { status })
+
+export async function readInfo({ scope, place }: Asked): Promise<Response> {
+  demand(place, 'read')
+  const counting = channelsOf(place) === null ? [] : [countStatement(scope, place)]
+  const { database, results } = await inDatabase(scope, place, counting)
+  const mine = results[0]?.results[0] as Counts | undefined
+  return Response.json(
+    describe(
+      mine
+        ? { ...database, doc_count: mine.living, del_count: mine.dead, bytes: mine.bytes }
+        : database,
+    ),
+    { status: 200 },
+  )
+}
+
+export async function create({ scope, place, mount, request }: Asked): Promise<Response> {
+  demand(place, 'admin')
+  if (!(await createDatabase(scope, place))) throw syncFaults.file_exists()
+  const location = new URL(`${mount}/${encodeURIComponent(place.name)}`, request.url).href
+  return Response.json({ ok: true }, { status: 201, headers: { location } })
+}
+
+export async function remove({ scope, place }: Asked): Promise<Response> {
+  demand(place, 'admin')
+  await deleteDatabase(scope, place)
+  return ok()
+}
+
+export const postBulkDocs =
+  (wrote: Wrote) =>
+  async (asked: Asked): Promise<Response> => {
+    demand(asked.place, 'write')
+    const { lines, written } = await bulkDocs(asked)
+    wrote(asked, written)
+    return Response.json(lines, { status: 201 })
+  }
+
+export async function postBulkGet(asked: Asked): Promise<Response> {
+  const { scope, place, query } = asked
+  demand(place, 'read')
+  const options = optionsOf(query)
+  for (const name of ['open_revs', 'new_edits', 'w', 'rev', 'atts_since'])
+    if (options[name] !== undefined)
+      throw bad('bad_request', `"${name}" query parameter is not acceptable`)
+  const body = await bodyOf(asked)
+  return json(
+    await bulkGet(scope, place, { body, show: showOf(options), latest: flag(options, 'latest') }),
+  )
+}
+
+export async function postRevsDiff(asked: Asked): Promise<Response> {
+  const { scope, place } = asked
+  demand(place, 'read')
+  return Response.json(await revsDiff(scope, place, await bodyOf(asked)), { status: 200 })
+}
+
+/** The older form of `_revs_diff`. */
+export async function postMissingRevs(asked: Asked): Promise<Response> {
+  const { scope, place } = asked
+  demand(place, 'read')
+  const diff = await revsDiff(scope, place, await bodyOf(asked))
+  const missing = Object.fromEntries(Object.entries(diff).map(([id, one]) => [id, one.missing]))
+  return Response.json({ missing_revs: missing }, { status: 200 })
+}
+
+export async function readAllDocs(asked: Asked): Promise<Response> {
+  const { scope, place, query } = asked
+  demand(place, 'read')
+  const options = optionsOf(query, await bodyIfAny(asked))
+  return json(await allDocs(scope, place, parseAllDocs(options, query)))
+}
+
+export async function readDesignDocs(asked: Asked): Promise<Response> {
+  const { scope, place, query } = asked
+  demand(place, 'read')
+  const input = parseAllDocs(optionsOf(query, await bodyIfAny(asked)), query)
+  const within = input.descending
+    ? { start: '_design0', end: '_design/' }
+    : { start: '_design/', end: '_design0' }
+  const { range } = input
+  return json(
+    await allDocs(scope, place, {
+      ...input,
+      range: { ...range, start: range.start ?? within.start, end: range.end ?? within.end },
+    }),
+  )
+}
+
+export async function readLocalDocs(asked: Asked): Promise<Response> {
+  const { scope, place, query } = asked
+  demand(place, 'read')
+  const { includeDocs, keys } = parseAllDocs(optionsOf(query, await bodyIfAny(asked)), query)
+  return json(await allLocals(scope, place, { includeDocs, keys }))
+}
+
+export async function postAllDocsQueries(asked: Asked): Promise<Response> {
+  const { scope, place, query } = asked
+  demand(place, 'read')
+  const { queries } = await bodyOf(asked)
+  if (!Array.isArray(queries) || !queries.every(isObject))
+    throw bad('bad_request', '`queries` member must be an array of objects.')
+  if (queries.length > 50) throw bad('bad_request', 'More than 50 queries')
+  const pages = await allDocsPages(
+    scope,
+    place,
+    queries.map((one) => parseAllDocs(optionsOf(query, one), query)),
+  )
+  return json(`{"results":[${pages.join(',')}]}`)
+}
+
+export async function postPurge(asked: Asked): Promise<Response> {
+  demand(asked.place, 'admin')
+  return Response.json(await purge(asked.scope, asked.place, await bodyOf(asked)), { status: 201 })
+}
+
+export async function postCompact({ scope, place }: Asked): Promise<Response> {
+  demand(place, 'admin')
+  await compact(scope, place)
+  return ok(202)
+}
+
+/** There is nothing to wait for: what was acknowledged is kept. */
+export async function postFullCommit({ scope, place }: Asked): Promise<Response> {
+  demand(place, 'read')
+  const { database } = await inDatabase(scope, place, [])
+  return ok(201, { instance_start_time: String(database.created_at) })
+}
+
+export async function readSnapshot({ scope, place, query }: Asked): Promise<Response> {
+  demand(place, 'read')
+  return snapshot(scope, place, { attachments: flag(optionsOf(query), 'attachments') })
+}
+
+export async function readRevsLimit({ scope, place }: Asked): Promise<Response> {
+  demand(place, 'read')
+  const { database } = await inDatabase(scope, place, [])
+  return json(String(database.revs_limit ?? place.definition.rules.revsLimit ?? 200))
+}
+
+export async function putRevsLimit(asked: Asked): Promise<Response> {
+  demand(asked.place, 'admin')
+  const limit = await jsonOf(asked)
+  if (!(Number.isSafeInteger(limit) && (limit as number) > 0))
+    throw bad('bad_request', 'Rev limit has to be an integer')
+  await setOption(asked.scope, asked.place, 'revs_limit', limit)
+  return ok()
+}
+
+export async function readSecurity({ scope, place }: Asked): Promise<Response> {
+  demand(place, 'read')
+  const { database } = await inDatabase(scope, place, [])
+  return Response.json(securityOf(database), { status: 200 })
+}
+
+export async function putSecurity(asked: Asked): Promise<Response> {
+  demand(asked.place, 'admin')
+  const security = await jsonOf(asked)
+  if (!isObject(security)) throw bad('bad_request', 'Security object must be a JSON object')
+  await setOption(asked.scope, asked.place, 'security', JSON.stringify(security))
+  return ok()
+}

@@ -1,0 +1,220 @@
+import { readBytes } from '../core/body.ts'
+import { getAttachment } from './attachment.ts'
+import type { Written } from './definition.ts'
+import { limitsOf } from './definition.ts'
+import { checkAttachmentName, checkDocId, isObject, parseDocument } from './document.ts'
+import { copyDocument, deleteDocument, revOfRequest, writeAttachment, writeOne } from './edit.ts'
+import { bad } from './faults.ts'
+import { deleteLocal, getLocal, isLocal, putLocal } from './local.ts'
+import { demand } from './permission.ts'
+import { flag, optionsOf } from './query.ts'
+import { getDocument, getRevisions } from './read.ts'
+import { type Asked, jsonOf } from './request.ts'
+import { randomId } from './revision.ts'
+import { revList, showOf } from './show.ts'
+
+/** Takes what was written to whoever waits for it. */
+export type Wrote = (asked: Asked, written: readonly Written[]) => void
+
+const json = (text: string, headers: Record<string, string> = {}): Response =>
+  new Response(`${text}\n`, {
+    status: 200,
+    headers: { 'content-type': 'application/json', ...headers },
+  })
+
+/** The answer to a write. */
+const wroteOne = (asked: Asked, id: string, rev: string, status: number): Response => {
+  const path = id.split('/').map(encodeURIComponent)
+  const place = `${asked.mount}/${encodeURIComponent(asked.place.name)}`
+  const named = id.startsWith('_design/') ? path.join('/') : encodeURIComponent(id)
+  return Response.json(
+    { ok: true, id, rev },
+    {
+      status,
+      headers: { etag: `"${rev}"`, location: new URL(`${place}/${named}`, asked.request.url).href },
+    },
+  )
+}
+
+/** The id that a path names, where `_design/…` and `_local/…` may be two segments. */
+export function idOf({ rest }: Asked): { id: string; left: readonly string[] } {
+  const [first = '', second] = rest
+  const two = (first === '_design' || first === '_local') && second !== undefined
+  const id = two ? `${first}/${second}` : first
+  if (id.startsWith('_') && !id.startsWith('_design/') && !id.startsWith('_local/'))
+    throw bad('not_found', 'missing')
+  return { id: checkDocId(id), left: rest.slice(two ? 2 : 1) }
+}
+
+export async function readDocument(asked: Asked): Promise<Response> {
+  const { scope, place, query, request } = asked
+  demand(place, 'read')
+  const { id } = idOf(asked)
+  if (isLocal(id)) return json(await getLocal(scope, place, id))
+  const options = optionsOf(query)
+  const show = showOf(options)
+  const latest = flag(options, 'latest')
+  const open = options.open_revs
+  if (open !== undefined) {
+    const revs = open === 'all' ? 'all' : revList(open, 'open_revs')
+    const { revisions } = await getRevisions(scope, place, { id, revs, latest, show })
+    return json(
+      `[${revisions
+        .map(({ rev, text }) =>
+          text === null ? JSON.stringify({ missing: rev }) : `{"ok":${text}}`,
+        )
+        .join(',')}]`,
+    )
+  }
+  const rev = revOfRequest(
+    request,
+    new URLSearchParams(query.get('rev') ? { rev: query.get('rev') as string } : {}),
+  )
+  const { text, rev: found } = await getDocument(scope, place, { id, rev, latest, show })
+  const etag = `"${found}"`
+  const plain = Object.entries(show).every(([, on]) => !on)
+  if (plain && request.headers.get('if-none-match') === etag)
+    return new Response(null, { status: 304, headers: { etag } })
+  return json(text, plain ? { etag } : {})
+}
+
+const mayWriteLocal = ({ place }: Asked): void =>
+  // Someone who only reads may say how far they have read.
+  demand(place, place.who.role === 'anon' ? 'write' : 'read')
+
+export const putDocument =
+  (wrote: Wrote) =>
+  async (asked: Asked): Promise<Response> => {
+    const { scope, place, query, request } = asked
+    const { id } = idOf(asked)
+    const value = await jsonOf(asked)
+    if (!isObject(value)) throw bad('bad_request', 'Document must be a JSON object')
+    if (isLocal(id)) {
+      mayWriteLocal(asked)
+      const rev = await putLocal(scope, place, { id, value, rev: query.get('rev') ?? undefined })
+      return wroteOne(asked, id, rev, 201)
+    }
+    demand(place, 'write')
+    if (value._id !== undefined && value._id !== id)
+      throw bad('bad_request', 'Document ID must match the id of the URL')
+    const rev = revOfRequest(request, query, value._rev)
+    const incoming = parseDocument({ ...value, _rev: rev }, id)
+    const newEdits = flag(optionsOf(query), 'new_edits', true)
+    const edited = await writeOne(scope, place, incoming, newEdits)
+    wrote(asked, edited.written)
+    return wroteOne(asked, id, edited.rev, incoming.deleted ? 200 : 201)
+  }
+
+export const postDocument =
+  (wrote: Wrote) =>
+  async (asked: Asked): Promise<Response> => {
+    const { scope, place } = asked
+    const value = await jsonOf(asked)
+    if (!isObject(value)) throw bad('bad_request', 'Document must be a JSON object')
+    const id = value._id === undefined ? randomId() : checkDocId(value._id)
+    if (isLocal(id)) {
+      mayWriteLocal(asked)
+      return wroteOne(asked, id, await putLocal(scope, place, { id, value }), 201)
+    }
+    demand(place, 'write')
+    const edited = await writeOne(scope, place, parseDocument(value, id))
+    wrote(asked, edited.written)
+    return wroteOne(asked, id, edited.rev, 201)
+  }
+
+export const removeDocument =
+  (wrote: Wrote) =>
+  async (asked: Asked): Promise<Response> => {
+    const { scope, place, query, request } = asked
+    const { id } = idOf(asked)
+    if (isLocal(id)) {
+      mayWriteLocal(asked)
+      await deleteLocal(scope, place, id)
+      return wroteOne(asked, id, '0-0', 200)
+    }
+    demand(place, 'write')
+    const { rev, written } = await deleteDocument(scope, place, {
+      id,
+      rev: revOfRequest(request, query),
+    })
+    wrote(asked, written)
+    return wroteOne(asked, id, rev, 200)
+  }
+
+export const copy =
+  (wrote: Wrote) =>
+  async (asked: Asked): Promise<Response> => {
+    const { scope, place, query, request } = asked
+    demand(place, 'read')
+    demand(place, 'write')
+    const { id } = idOf(asked)
+    const destination = request.headers.get('destination')
+    if (!destination) throw bad('bad_request', 'Destination header is mandatory for COPY.')
+    if (/^https?:\/\//i.test(destination))
+      throw bad('bad_request', 'Destination URL must be relative.')
+    const [path = '', search = ''] = destination.split('?')
+    const to = checkDocId(decoded(path))
+    const { rev, written } = await copyDocument(scope, place, {
+      id,
+      ...(query.get('rev') ? { rev: query.get('rev') as string } : {}),
+      to,
+      toRev: new URLSearchParams(search).get('rev'),
+    })
+    wrote(asked, written)
+    return wroteOne(asked, to, rev, 201)
+  }
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw bad('bad_request', 'Destination is not URL-encoded UTF-8')
+  }
+}
+
+/** The document and the attachment that a path names; the latter's name may have slashes. */
+function attachmentOf(asked: Asked): { id: string; name: string } {
+  const { id, left } = idOf(asked)
+  if (isLocal(id)) throw bad('bad_request', '_local documents do not accept attachments.')
+  return { id, name: left.join('/') }
+}
+
+export async function readAttachment(asked: Asked): Promise<Response> {
+  const { scope, place, query, request } = asked
+  demand(place, 'read')
+  const rev = query.get('rev') ? revOfRequest(request, query) : undefined
+  return getAttachment(scope, place, { ...attachmentOf(asked), rev, request })
+}
+
+export const putAttachment =
+  (wrote: Wrote) =>
+  async (asked: Asked): Promise<Response> => {
+    const { scope, place, query, request } = asked
+    demand(place, 'write')
+    const { id, name } = attachmentOf(asked)
+    checkAttachmentName(name)
+    const bytes = await readBytes(request, limitsOf(place.definition.rules).attachment)
+    const type = request.headers.get('content-type') ?? 'application/octet-stream'
+    const edited = await writeAttachment(scope, place, {
+      id,
+      rev: revOfRequest(request, query),
+      name,
+      attachment: { name, type, bytes },
+    })
+    wrote(asked, edited.written)
+    return wroteOne(asked, id, edited.rev, 201)
+  }
+
+export const removeAttachment =
+  (wrote: Wrote) =>
+  async (asked: Asked): Promise<Response> => {
+    const { scope, place, query, request } = asked
+    demand(place, 'write')
+    const edited = await writeAttachment(scope, place, {
+      ...attachmentOf(asked),
+      rev: revOfRequest(request, query),
+      attachment: null,
+    })
+    wrote(asked, edited.written)
+    return wroteOne(asked, attachmentOf(asked).id, edited.rev, 200)
+  }

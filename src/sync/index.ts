@@ -1,0 +1,82 @@
+import type { Base } from '../core/bind.ts'
+import type { Module } from '../core/module.ts'
+import type { Identity } from '../core/ports.ts'
+import { routesOf } from '../core/routes.ts'
+import type { Scope } from '../core/scope.ts'
+import type { Place } from './database.ts'
+import type { Written } from './definition.ts'
+import { renderBug, renderFault, syncFaults } from './faults.ts'
+import { type Databases, finder } from './find.ts'
+import { type HostVerbs, hostVerbs } from './host.ts'
+import { syncMigrations } from './migrations.ts'
+import { syncRoutes } from './routes.ts'
+import { watcher as makeWatcher, type Notifier } from './watch.ts'
+
+export {
+  type Definition,
+  type Doc,
+  type FilterRequest,
+  type Limits,
+  owned,
+  type Rules,
+  type SharedRules,
+  shared,
+  type View,
+  type Written,
+} from './definition.ts'
+export type { Databases } from './find.ts'
+export type { At, Change, HostVerbs } from './host.ts'
+export { forbidden, unauthorized } from './permission.ts'
+export type { Listening, Notifier } from './watch.ts'
+
+export interface SyncOptions {
+  /** Who asks: `auth`'s users, `jwks(…)`, or anything of that shape. */
+  identity: Identity
+  /** What is not named here does not exist: `{ notes: owned(), 'team-*': shared({ … }) }`. */
+  databases: Databases
+  /** Tells held feeds of changes at once: `notifier(…)`. Without it they ask the database, less and less often. */
+  notifier?: Notifier
+}
+
+export interface Sync extends Module, HostVerbs {
+  readonly name: 'sync'
+}
+
+/**
+ * A CouchDB for PouchDB, RxDB and CouchDB itself to replicate with, on D1:
+ * https://docs.couchdb.org/en/stable/replication/protocol.html
+ *
+ * @throws {TypeError} if an option is missing or wrong.
+ */
+export function sync<Env>(base: Base<Env>, { identity, databases, notifier }: SyncOptions): Sync {
+  if (typeof identity?.principal !== 'function')
+    throw new TypeError(
+      'sync: `identity` must have principal(scope, request): pass auth(…) or jwks(…)',
+    )
+  const { find, names } = finder(databases)
+  const watcher = makeWatcher(notifier)
+  const wrote = (scope: Scope, place: Place, written: readonly Written[]) => {
+    if (written.length === 0) return
+    watcher.wrote(scope, place, Math.max(...written.map(({ seq }) => seq)))
+    const after = place.definition.rules.after?.write
+    if (after) scope.waitUntil(Promise.resolve().then(() => after(scope, written)))
+  }
+  const { routes, table } = routesOf(
+    { base, render: renderFault, bug: renderBug, credentials: true },
+    syncRoutes({
+      identity,
+      find,
+      names,
+      watcher,
+      wrote: ({ scope, place }, written) => wrote(scope, place, written),
+    }),
+  )
+  return Object.freeze({
+    name: 'sync',
+    routes,
+    table,
+    migrations: syncMigrations,
+    faults: syncFaults,
+    ...hostVerbs(find, wrote),
+  })
+}

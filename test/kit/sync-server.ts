@@ -1,0 +1,41 @@
+/* Runs a Worker of the tests in workerd, for clients in Node. */
+import { build } from 'esbuild'
+import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { syncMigrations } from '../../src/sync/migrations.ts'
+import { freePort, root } from './running.ts'
+
+export interface SyncServer {
+  /** Where the databases are, without a slash at its end. */
+  url: string
+  flare: Miniflare
+  stop(): Promise<void>
+}
+
+/** @param port Also where no test listens: `0` takes a free one. */
+export async function startSync(port = 0): Promise<SyncServer> {
+  const { outputFiles } = await build({
+    entryPoints: [`${root}test/kit/sync-worker.ts`],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    target: 'es2022',
+    conditions: ['workerd', 'worker', 'browser'],
+    alias: { leanto: `${root}src/core/index.ts`, 'leanto/sync': `${root}src/sync/index.ts` },
+  })
+  const flare = new Miniflare(
+    convertV4MiniflareOptions({
+      host: '127.0.0.1',
+      port: port || (await freePort()),
+      modules: true,
+      script: outputFiles[0]?.text ?? '',
+      compatibilityDate: '2026-10-01',
+      d1Databases: ['DB'],
+      kvNamespaces: ['KV'],
+    }),
+  )
+  const url = await flare.ready
+  const db = await flare.getD1Database('DB')
+  for (const { sql } of syncMigrations)
+    for (const statement of sql) await db.prepare(statement).run()
+  return { url: `${url.origin}/couch`, flare, stop: () => flare.dispose() }
+}

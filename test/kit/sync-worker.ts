@@ -1,0 +1,42 @@
+/* The Worker that stock clients replicate with in tests: databases of every kind, people by the token they show. */
+import { Hono } from 'hono'
+import { bind, type Identity } from 'leanto'
+import { owned, shared, sync } from 'leanto/sync'
+
+interface Env {
+  DB: D1Database
+  KV: KVNamespace
+}
+
+const base = bind<Env>({
+  db: (env) => env.DB as never,
+  kv: (env) => env.KV as never,
+  secret: () => 'a-secret-that-is-used-by-no-one-but-the-tests-0123456789',
+})
+
+/** `Bearer user-<name>` is that user. */
+const identity: Identity = {
+  principal: async (_, request) => {
+    const name = request.headers.get('authorization')?.match(/^Bearer user-(\w+)$/)?.[1]
+    return name
+      ? { id: name, role: 'authenticated', claims: {} }
+      : { id: null as unknown as string, role: 'anon', claims: {} }
+  },
+}
+
+const anyone = () => true
+const open = { read: anyone, write: anyone, admin: anyone }
+
+const docs = sync(base, {
+  identity,
+  databases: {
+    notes: owned(),
+    // As CouchDB itself is: whoever asks makes a database, and old revisions are kept until it is compacted.
+    '*': shared({ ...open, keepRevisions: true, revsLimit: 1000 }),
+    'short-*': shared({ ...open, revsLimit: 5 }),
+  },
+})
+
+const app = new Hono().route('/couch', docs.routes)
+export default { fetch: app.fetch } satisfies ExportedHandler<Env>
+export { docs }

@@ -1,0 +1,73 @@
+import PouchHttp from 'pouchdb-adapter-http'
+import PouchMemory from 'pouchdb-adapter-memory'
+import PouchCore from 'pouchdb-core'
+import PouchReplication from 'pouchdb-replication'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type SyncServer, startSync } from '../kit/sync-server.ts'
+
+const PouchDB = PouchCore.plugin(PouchMemory).plugin(PouchHttp).plugin(PouchReplication)
+
+let server: SyncServer
+let n = 0
+beforeAll(async () => {
+  server = await startSync()
+})
+afterAll(() => server.stop())
+
+const local = () => new PouchDB(`local-${Date.now()}-${n++}`, { adapter: 'memory' })
+const remoteName = () => `${server.url}/db-${Date.now()}-${n++}`
+
+describe('stock PouchDB', () => {
+  it('pushes to a database that it makes, and another device pulls the same', async () => {
+    const url = remoteName()
+    const one = local()
+    await one.bulkDocs(Array.from({ length: 250 }, (_, i) => ({ _id: `doc-${i}`, n: i })))
+    await one.put({
+      _id: 'with attachment',
+      _attachments: { 'a.txt': { content_type: 'text/plain', data: btoa('hello') } },
+    })
+    await one.remove(await one.get('doc-7'))
+    const pushed = await one.replicate.to(url)
+    expect(pushed).toMatchObject({ ok: true, docs_written: 251, doc_write_failures: 0 })
+    const two = local()
+    const pulled = await two.replicate.from(url)
+    expect(pulled).toMatchObject({ ok: true, docs_written: 251 })
+    const list = (db: typeof one) => db.allDocs({ include_docs: true, attachments: true })
+    expect((await list(two)).rows).toEqual((await list(one)).rows)
+    expect((await list(new PouchDB(url) as never)).rows).toEqual((await list(one)).rows)
+    expect((await one.replicate.to(url)).docs_read).toBe(0)
+    expect((await two.replicate.from(url)).docs_read).toBe(0)
+  })
+
+  it('shows both sides of a conflict, with the same winner everywhere', async () => {
+    const url = remoteName()
+    const [one, two] = [local(), local()]
+    await one.put({ _id: 'note', text: 'first' })
+    await one.sync(url)
+    await two.sync(url)
+    await one.put({ ...(await one.get('note')), text: 'on one' })
+    await two.put({ ...(await two.get('note')), text: 'on two' })
+    for (const db of [one, two, one, two]) await db.sync(url)
+    const seen = await Promise.all(
+      [one, two, new PouchDB(url)].map((db) => db.get('note', { conflicts: true, revs: true })),
+    )
+    expect(seen[1]).toEqual(seen[0])
+    expect(seen[2]).toEqual(seen[0])
+    expect(seen[0]?._conflicts).toHaveLength(1)
+  })
+
+  it('syncs live in both directions', async () => {
+    const url = remoteName()
+    const [one, two] = [local(), local()]
+    const syncs = [one, two].map((db) => db.sync(url, { live: true, retry: true }))
+    await one.put({ _id: 'a', from: 'one' })
+    await two.put({ _id: 'b', from: 'two' })
+    await expect
+      .poll(() => two.get('a').catch(() => null), { timeout: 20_000 })
+      .toMatchObject({ from: 'one' })
+    await expect
+      .poll(() => one.get('b').catch(() => null), { timeout: 20_000 })
+      .toMatchObject({ from: 'two' })
+    for (const sync of syncs) sync.cancel()
+  })
+})

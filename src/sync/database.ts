@@ -101,8 +101,14 @@ export async function createDatabase(scope: Scope, place: Place): Promise<boolea
 
 /** Deletes a database with all that is in it. @throws {Fault} `not_found` (404). */
 export async function deleteDatabase(scope: Scope, place: Place): Promise<void> {
-  const tables = ['documents', 'revisions', 'locals', 'parts']
+  const tables = ['documents', 'revisions', 'locals', 'parts', 'views']
   const results = await runAll(scope, [
+    placed(
+      scope,
+      place,
+      `DELETE FROM leanto_sync_rows WHERE view IN (SELECT id FROM leanto_sync_views WHERE db = ${databaseId})`,
+      [],
+    ),
     ...tables.map((table) =>
       placed(scope, place, `DELETE FROM leanto_sync_${table} WHERE db = ${databaseId}`, []),
     ),

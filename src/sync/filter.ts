@@ -1,8 +1,10 @@
 import type { FeedFilter } from './changes-input.ts'
 import type { Doc } from './definition.ts'
+import { isObject } from './document.ts'
 import { bad } from './faults.ts'
 import { json, type Options, word } from './query.ts'
 import type { Asked } from './request.ts'
+import { selectorTest } from './selector.ts'
 
 /**
  * Which changes a request for the feed wants.
@@ -21,6 +23,11 @@ export async function filterOf(
     return body.doc_ids === undefined ? null : idsOf(body.doc_ids)
   }
   if (name === '_doc_ids') return idsOf(json(options, query, 'doc_ids'))
+  if (name === '_selector') {
+    const selector = json(options, query, 'selector')
+    if (!isObject(selector)) throw bad('bad_request', 'Selector must be a JSON object')
+    return { kind: 'test', test: selectorTest(selector) }
+  }
   if (name === '_design') return { kind: 'design' }
   if (name === '_view') return viewFilter(asked, word(options, 'view'))
   const test = place.definition.rules.filters?.[name]

@@ -4,14 +4,15 @@ import type { Identity } from '../core/ports.ts'
 import { routesOf } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import type { Place } from './database.ts'
+import { type Databases, finder } from './databases.ts'
 import type { Written } from './definition.ts'
 import { renderBug, renderFault, syncFaults } from './faults.ts'
-import { type Databases, finder } from './find.ts'
 import { type HostVerbs, hostVerbs } from './host.ts'
 import { syncMigrations } from './migrations.ts'
 import { syncRoutes } from './routes.ts'
 import { watcher as makeWatcher, type Notifier } from './watch.ts'
 
+export type { Databases } from './databases.ts'
 export {
   type Definition,
   type Doc,
@@ -24,7 +25,6 @@ export {
   type View,
   type Written,
 } from './definition.ts'
-export type { Databases } from './find.ts'
 export type { At, Change, HostVerbs } from './host.ts'
 export { forbidden, unauthorized } from './permission.ts'
 export type { Listening, Notifier } from './watch.ts'

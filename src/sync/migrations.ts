@@ -34,6 +34,18 @@ export const syncMigrations: readonly Migration[] = Object.freeze([
          db INTEGER NOT NULL, hash TEXT NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL,
          PRIMARY KEY (db, hash, part)
        ) WITHOUT ROWID`,
+      // What views and indexes have of each document, brought up to date when they are asked.
+      `CREATE TABLE IF NOT EXISTS leanto_sync_views (
+         id INTEGER PRIMARY KEY AUTOINCREMENT, db INTEGER NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,
+         seq INTEGER NOT NULL DEFAULT 0, purge_seq INTEGER NOT NULL, total INTEGER NOT NULL DEFAULT 0,
+         UNIQUE (db, name)
+       )`,
+      `CREATE TABLE IF NOT EXISTS leanto_sync_rows (
+         view INTEGER NOT NULL, sort TEXT NOT NULL, id TEXT NOT NULL, n INTEGER NOT NULL, key TEXT NOT NULL,
+         value TEXT NOT NULL,
+         PRIMARY KEY (view, sort, id, n)
+       ) WITHOUT ROWID`,
+      'CREATE INDEX IF NOT EXISTS leanto_sync_rows_id ON leanto_sync_rows (view, id)',
     ],
   },
 ])

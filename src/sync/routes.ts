@@ -7,8 +7,10 @@ import * as database from './database-routes.ts'
 import * as document from './document-routes.ts'
 import { syncFaults } from './faults.ts'
 import { readChanges } from './feed-routes.ts'
+import * as mango from './mango-routes.ts'
 import { type Asked, type Find, placeOf, segmentsOf } from './request.ts'
 import * as server from './server-routes.ts'
+import * as views from './view-routes.ts'
 import type { Watcher } from './watch.ts'
 
 type Handler = (asked: Asked) => Promise<Response>
@@ -81,6 +83,14 @@ export function syncRoutes({ identity, find, names, watcher, wrote }: RoutesInpu
     inDb('PUT', '/:db/_revs_limit', database.putRevsLimit),
     inDb('GET', '/:db/_security', database.readSecurity),
     inDb('PUT', '/:db/_security', database.putSecurity),
+    inDb('POST', '/:db/_find', mango.postFind),
+    inDb('POST', '/:db/_explain', mango.postExplain),
+    inDb('GET', '/:db/_index', mango.readIndexes),
+    inDb('POST', '/:db/_index', mango.postIndex(wrote)),
+    inDb('DELETE', '/:db/_index/:ddoc/:type/:name', mango.removeIndex(wrote)),
+    inDb('DELETE', '/:db/_index/_design/:ddoc/:type/:name', mango.removeIndex(wrote)),
+    ...both('/:db/_design/:ddoc/_view/:view', views.readView),
+    inDb('POST', '/:db/_design/:ddoc/_view/:view/queries', views.postViewQueries),
     ...documents('/:db/_local/:id'),
     ...documents('/:db/_design/:id'),
     ...attachments('/:db/_design/:id/:name{.+}'),

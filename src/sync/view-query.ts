@@ -1,0 +1,217 @@
+import type { Scope } from '../core/scope.ts'
+import { sortKey } from './collate.ts'
+import { databaseId, type Place, placed } from './database.ts'
+import type { View } from './definition.ts'
+import { bad } from './faults.ts'
+import { channelsOf, seenSql } from './permission.ts'
+import { count, either, flag, json, type Options, word } from './query.ts'
+import { type FullRow, fullColumns, visible } from './read.ts'
+import { reduceRows } from './reduce.ts'
+import { blobsFor, documentText, type Show } from './version.ts'
+import { askRows, type Emitted, type RowSource, viewId } from './view-rows.ts'
+
+/** A request to a view, taken apart. Bounds are sort keys. */
+export interface ViewInput {
+  keys: readonly unknown[] | undefined
+  low: string | null
+  high: string | null
+  /** Where rows of the same key begin and end. */
+  lowId: string | undefined
+  highId: string | undefined
+  inclusiveEnd: boolean
+  descending: boolean
+  limit: number
+  skip: number
+  includeDocs: boolean
+  updateSeq: boolean
+  update: boolean
+  /** `null` for the rows themselves; else by how many elements of a key they are grouped. */
+  groupLevel: number | null
+  show: Show
+}
+
+/** @throws {Fault} `query_parse_error`, `bad_request` (400). */
+export function parseView(options: Options, query: URLSearchParams, view: View): ViewInput {
+  const value = (...names: string[]) => {
+    const name = either(options, ...names)
+    return name === undefined ? undefined : { is: json(options, query, name) }
+  }
+  const keys = value('keys')?.is
+  if (keys !== undefined && !Array.isArray(keys))
+    throw bad('bad_request', '`keys` member must be an array.')
+  const key = value('key')
+  const start = key ?? value('startkey', 'start_key')
+  const end = key ?? value('endkey', 'end_key')
+  if (keys && (start || end))
+    throw bad('query_parse_error', '`keys` is incompatible with `key`, `start_key` and `end_key`')
+  const descending = flag(options, 'descending')
+  const [low, high] = descending ? [end, start] : [start, end]
+  const startId = word(options, either(options, 'startkey_docid', 'start_key_doc_id') ?? '')
+  const endId = word(options, either(options, 'endkey_docid', 'end_key_doc_id') ?? '')
+  if (low && high && sortKey(low.is) > sortKey(high.is))
+    throw bad(
+      'query_parse_error',
+      'No rows can match your key range, reverse your start_key and end_key or set descending=true',
+    )
+  return {
+    keys,
+    low: low ? sortKey(low.is) : null,
+    high: high ? sortKey(high.is) : null,
+    lowId: descending ? endId : startId,
+    highId: descending ? startId : endId,
+    inclusiveEnd: flag(options, 'inclusive_end', true),
+    descending,
+    limit: count(options, 'limit', Number.MAX_SAFE_INTEGER),
+    skip: count(options, 'skip', 0),
+    includeDocs: flag(options, 'include_docs'),
+    updateSeq: flag(options, 'update_seq'),
+    update: options.update !== 'false' && options.stale !== 'ok' && options.update !== false,
+    groupLevel: groupLevelOf(options, view, keys !== undefined),
+    show: {
+      attachments: flag(options, 'attachments'),
+      conflicts: flag(options, 'conflicts'),
+    },
+  }
+}
+
+function groupLevelOf(options: Options, view: View, byKeys: boolean): number | null {
+  const grouped = options.group_level !== undefined || flag(options, 'group')
+  if (!view.reduce || !flag(options, 'reduce', true)) {
+    if (grouped || (!view.reduce && options.reduce !== undefined && flag(options, 'reduce')))
+      throw bad('query_parse_error', 'Reduce is invalid for map-only views.')
+    return null
+  }
+  if (flag(options, 'include_docs'))
+    throw bad('query_parse_error', '`include_docs` is invalid for reduce')
+  const level = flag(options, 'group') ? Number.MAX_SAFE_INTEGER : count(options, 'group_level', 0)
+  if (byKeys && level === 0)
+    throw bad('query_parse_error', 'Multi-key fetches for reduce views must use `group=true`')
+  return level
+}
+
+/** A view of the host as a source of rows. Its code is its version. */
+export const viewSource = (name: string, { map }: View): RowSource => ({
+  name: `view:${name}`,
+  version: String(map),
+  rows(doc) {
+    const rows: Emitted[] = []
+    map(doc, (key, value = null) => rows.push({ key, value }))
+    return rows
+  },
+})
+
+/** A row of a view, as it is kept. */
+export interface ViewRow {
+  id: string
+  sort: string
+  key: string
+  value: string
+}
+
+/**
+ * Asks a view. One trip if nothing changed since it was last asked, one more for documents.
+ *
+ * @returns As text: `{ total_rows, offset, rows }`, of a reduced one `{ rows: [{ key, value }] }`.
+ * @see https://docs.couchdb.org/en/stable/api/ddoc/views.html
+ */
+export async function queryView(
+  scope: Scope,
+  place: Place,
+  { view, source, input }: { view: View; source: RowSource; input: ViewInput },
+): Promise<string> {
+  const { database, total, results } = await askRows(scope, place, {
+    source,
+    update: input.update,
+    ask: () => [rowsStatement(scope, place, source, input)],
+  })
+  const found = (results[0]?.results ?? []) as unknown as ViewRow[]
+  const rows = input.keys ? inOrderOf(input.keys, found) : found
+  const seq = input.updateSeq ? `,"update_seq":${database.update_seq}` : ''
+  if (input.groupLevel !== null && view.reduce) {
+    const reduced = reduceRows(rows, view.reduce, input.groupLevel)
+    const page = reduced.slice(input.skip, input.skip + input.limit)
+    return `{"rows":[\n${page.map(({ key, value }) => `{"key":${key},"value":${JSON.stringify(value ?? null)}}`).join(',\n')}\n]${seq}}`
+  }
+  const page = input.keys ? rows.slice(input.skip, input.skip + input.limit) : rows
+  const docs = input.includeDocs ? await docsOf(scope, place, page, input.show) : null
+  const lines = page.map(({ id, key, value }) => {
+    const doc = docs ? `,"doc":${docs.get(docIdOf(id, value)) ?? 'null'}` : ''
+    return `{"id":${JSON.stringify(id)},"key":${key},"value":${value}${doc}}`
+  })
+  // How many rows there are of what someone may not see is not theirs to know.
+  const all = channelsOf(place) === null ? total : page.length + input.skip
+  return `{"total_rows":${all},"offset":${Math.min(input.skip, all)}${seq},"rows":[\n${lines.join(',\n')}\n]}`
+}
+
+/** What a value names in `_id`, as a view may point to another document. */
+function docIdOf(id: string, value: string): string {
+  const other = value.startsWith('{') ? (JSON.parse(value) as { _id?: unknown })._id : undefined
+  return typeof other === 'string' ? other : id
+}
+
+function rowsStatement(scope: Scope, place: Place, source: RowSource, input: ViewInput) {
+  const values: unknown[] = [source.name]
+  const at = (value: unknown) => `?${values.push(value) + 2}`
+  const { low, high, lowId, highId, descending, inclusiveEnd } = input
+  // Which of the two bounds is the end, that may be left out, depends on the direction.
+  const lowest = descending && !inclusiveEnd ? '>' : '>='
+  const highest = !descending && !inclusiveEnd ? '<' : '<='
+  const conditions = [
+    ...(low === null
+      ? []
+      : lowId !== undefined
+        ? [`(v.sort, v.id) ${lowest} (${at(low)}, ${at(lowId)})`]
+        : [`v.sort ${lowest} ${at(low)}`]),
+    ...(high === null
+      ? []
+      : highId !== undefined
+        ? [`(v.sort, v.id) ${highest} (${at(high)}, ${at(highId)})`]
+        : [`v.sort ${highest} ${at(high)}`]),
+    ...(input.keys
+      ? [`v.sort IN (SELECT value FROM json_each(${at(JSON.stringify(input.keys.map(sortKey)))}))`]
+      : []),
+  ]
+  const members = channelsOf(place) !== null
+  const seen = members
+    ? `AND EXISTS (SELECT 1 FROM leanto_sync_documents d WHERE d.db = ${databaseId} AND d.id = v.id
+        AND ${seenSql(place, values)})`
+    : ''
+  const way = descending ? 'DESC' : 'ASC'
+  const paged = input.groupLevel === null && !input.keys
+  return placed(
+    scope,
+    place,
+    `SELECT v.id, v.sort, v.key, v.value FROM leanto_sync_rows v
+     WHERE v.view = ${viewId} ${conditions.map((one) => `AND ${one}`).join(' ')} ${seen}
+     ORDER BY v.sort ${way}, v.id ${way}, v.n ${way}
+     ${paged ? `LIMIT ${at(input.limit)} OFFSET ${at(input.skip)}` : ''}`,
+    values,
+  )
+}
+
+/** Rows in the order of the keys that were asked for, one as often as it was. */
+function inOrderOf(keys: readonly unknown[], rows: readonly ViewRow[]): ViewRow[] {
+  const byKey = new Map<string, ViewRow[]>()
+  for (const row of rows) byKey.set(row.sort, [...(byKey.get(row.sort) ?? []), row])
+  return keys.flatMap((key) => byKey.get(sortKey(key)) ?? [])
+}
+
+async function docsOf(
+  scope: Scope,
+  place: Place,
+  rows: readonly ViewRow[],
+  show: Show,
+): Promise<Map<string, string>> {
+  const ids = [...new Set(rows.map(({ id, value }) => docIdOf(id, value)))]
+  const { results } = await placed(
+    scope,
+    place,
+    `SELECT d.db, ${fullColumns} FROM json_each(?3) w
+     CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`,
+    [JSON.stringify(ids)],
+  ).all<FullRow & { db: number }>()
+  const seen = results.filter((row) => !row.deleted && visible(place, row))
+  const shown = seen.map((row) => ({ row, tree: row.tree }))
+  const blobs = await blobsFor(scope, seen[0]?.db ?? 0, shown, show)
+  return new Map(seen.map((row) => [row.id, documentText(row, show, row, blobs)]))
+}

@@ -33,6 +33,15 @@ const docs = sync(base, {
     notes: owned(),
     // As CouchDB itself is: whoever asks makes a database, and old revisions are kept until it is compacted.
     '*': shared({ ...open, keepRevisions: true, revsLimit: 1000 }),
+    'views-*': shared({
+      ...open,
+      views: {
+        'people/by-name': { map: (doc, emit) => emit(doc.name, doc.age), reduce: '_sum' },
+        'people/by-path': { map: (doc, emit) => emit([doc.city, doc.name]), reduce: '_count' },
+        'people/ages': { map: (doc, emit) => emit(null, doc.age), reduce: '_stats' },
+      },
+      filters: { 'people/in': (doc, { query }) => doc.city === query.city },
+    }),
     'short-*': shared({ ...open, revsLimit: 5 }),
   },
 })

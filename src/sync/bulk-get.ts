@@ -3,6 +3,8 @@ import type { Scope } from '../core/scope.ts'
 import { databaseId, inDatabase, type Place, placed, runAll } from './database.ts'
 import { checkDocId, isObject } from './document.ts'
 import { bad, errorOf } from './faults.ts'
+import { type LeftRow, leftStatement, lossRev, lossText } from './left.ts'
+import { channelsOf } from './permission.ts'
 import { type Found, type FullRow, fullColumns, openRevisions, visible } from './read.ts'
 import { parseRev } from './revision.ts'
 import { blobsFor, documentText, type Show, type VersionRow } from './version.ts'
@@ -34,15 +36,25 @@ export async function bulkGet(
 ): Promise<string> {
   const asked = parseBody(body)
   const wanted = asked.filter((one): one is Wanted => !('error' in one))
+  const ids = [...new Set(wanted.map(({ id }) => id))]
   const { database, results } = await inDatabase(scope, place, [
     placed(
       scope,
       place,
       `SELECT ${fullColumns} FROM json_each(?3) w
        CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`,
-      [JSON.stringify([...new Set(wanted.map(({ id }) => id))])],
+      [JSON.stringify(ids)],
     ),
+    ...(channelsOf(place) === null ? [] : [leftStatement(scope, place, ids)]),
   ])
+  const losses = new Map(
+    await Promise.all(
+      ((results[1]?.results ?? []) as unknown as LeftRow[]).map(
+        async (row) =>
+          [`${row.id} ${await lossRev(row)}`, await lossText(row, show.revs ?? false)] as const,
+      ),
+    ),
+  )
   const rows = new Map(
     ((results[0]?.results ?? []) as unknown as FullRow[])
       .filter((row) => visible(place, row))
@@ -72,11 +84,22 @@ export async function bulkGet(
       open.map(([rev, version]) =>
         version && row
           ? `{"ok":${documentText(version, mine, row, blobs)}}`
-          : errorText({ id: one.id, rev, error: 'not_found', reason: 'missing' }),
+          : (lossOf(losses, one.id, rev) ??
+            errorText({ id: one.id, rev, error: 'not_found', reason: 'missing' })),
       ),
     )
   })
   return `{"results":[${lines.join(',')}]}`
+}
+
+/** A tombstone that was made for who asks, of what they see no more. */
+const lossOf = (
+  losses: ReadonlyMap<string, string>,
+  id: string,
+  rev: string,
+): string | undefined => {
+  const text = losses.get(`${id} ${rev}`)
+  return text && `{"ok":${text}}`
 }
 
 const line = (id: unknown, docs: readonly string[]): string =>

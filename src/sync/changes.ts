@@ -4,6 +4,7 @@ import type { FeedFilter, PageInput } from './changes-input.ts'
 import { type DatabaseRow, databaseId, inDatabase, type Place, placed } from './database.ts'
 import type { Doc } from './definition.ts'
 import { syncFaults } from './faults.ts'
+import { leftSql, lossRev, lossText } from './left.ts'
 import { channelsOf, seenSql } from './permission.ts'
 import type { FullRow } from './read.ts'
 import { decodeTree, leavesOf, revOf } from './rev-tree.ts'
@@ -26,6 +27,8 @@ export interface ChangesPage {
 interface ChangeRow extends FullRow {
   /** Of a document in conflict: a JSON list of the revisions that who asks may see; `null` for all of them. */
   leaves: string | null
+  /** Whether it is something that who asks sees no more: then `rev` is the last one that they saw. */
+  gone: number
 }
 
 /** How many rows are read at a time where more may be wanted; with their bodies they have to fit a Worker's memory. */
@@ -111,7 +114,7 @@ function passing(rows: readonly ChangeRow[], filter: FeedFilter, limit: number) 
   if (filter?.kind !== 'test') return { rows, cut: false }
   const kept: ChangeRow[] = []
   for (const [i, row] of rows.entries()) {
-    if (!filter.test(documentOf(row))) continue
+    if (!row.gone && !filter.test(documentOf(row))) continue
     kept.push(row)
     if (kept.length === limit) return { rows: kept, cut: i < rows.length - 1 }
   }
@@ -133,7 +136,7 @@ function statement(scope: Scope, place: Place, input: PageInput, size: number): 
       ? `(SELECT json_group_array(r.rev) FROM leanto_sync_revisions r
           WHERE r.db = d.db AND r.id = d.id AND ${seenSql(place, values, 'r.channels')})`
       : 'NULL'
-  const columns = `d.id, d.rev, d.deleted, d.channels, d.seq, d.tree, ${leaves} leaves,
+  const columns = `d.id, d.rev, d.deleted, d.channels, d.seq, d.tree, ${leaves} leaves, 0 gone,
     ${needsBody ? 'd.atts, d.body' : "NULL atts, '{}' body"}`
   const from =
     filter?.kind === 'ids'
@@ -151,9 +154,22 @@ function statement(scope: Scope, place: Place, input: PageInput, size: number): 
     scope,
     place,
     `SELECT ${columns} FROM ${from} WHERE ${conditions.join(' AND ')}
-     ORDER BY d.seq ${descending ? 'DESC' : ''} LIMIT ${at(size)}`,
+     ${members && since !== 'now' && !descending ? `UNION ALL ${goneSql(place, input, values)}` : ''}
+     ORDER BY seq ${descending ? 'DESC' : ''} LIMIT ${at(size)}`,
     values,
   )
+}
+
+/** What who asks saw and sees no more. @see left.ts */
+function goneSql(place: Place, { since, filter }: PageInput, values: unknown[]): string {
+  const at = (value: unknown) => `?${values.push(value) + 2}`
+  const ids =
+    filter?.kind === 'ids'
+      ? `AND l.id IN (SELECT value FROM json_each(${at(JSON.stringify(filter.ids))}))`
+      : ''
+  return `SELECT l.id, l.rev, 1, NULL, max(l.seq) seq, d.tree, NULL, 1, NULL, '{}' FROM leanto_sync_left l
+    CROSS JOIN leanto_sync_documents d ON d.db = l.db AND d.id = l.id
+    WHERE l.db = ${databaseId} AND l.seq > ${at(since)} ${ids} AND ${leftSql(place, values)} GROUP BY l.id`
 }
 
 async function linesOf(
@@ -164,16 +180,29 @@ async function linesOf(
 ): Promise<ChangeLine[]> {
   const shown = includeDocs ? rows.map((row) => ({ row, tree: row.tree })) : []
   const blobs = await blobsFor(scope, database.id, shown, show)
-  return rows.map((row) => {
-    const revs = allLeaves ? leavesNamed(row) : [row.rev]
-    const changes = revs.map((rev) => `{"rev":${JSON.stringify(rev)}}`).join(',')
-    const deleted = row.deleted ? ',"deleted":true' : ''
-    const doc = includeDocs ? `,"doc":${documentText(row, show, row, blobs)}` : ''
-    return {
-      seq: row.seq,
-      text: `{"seq":${row.seq},"id":${JSON.stringify(row.id)},"changes":[${changes}]${deleted}${doc}}`,
-    }
-  })
+  return Promise.all(
+    rows.map(async (row) => {
+      if (row.gone) return goneLine(row, includeDocs)
+      const revs = allLeaves ? leavesNamed(row) : [row.rev]
+      const changes = revs.map((rev) => `{"rev":${JSON.stringify(rev)}}`).join(',')
+      const deleted = row.deleted ? ',"deleted":true' : ''
+      const doc = includeDocs ? `,"doc":${documentText(row, show, row, blobs)}` : ''
+      return {
+        seq: row.seq,
+        text: `{"seq":${row.seq},"id":${JSON.stringify(row.id)},"changes":[${changes}]${deleted}${doc}}`,
+      }
+    }),
+  )
+}
+
+async function goneLine(row: ChangeRow, includeDocs: boolean): Promise<ChangeLine> {
+  const rev = JSON.stringify(await lossRev(row))
+  const doc = includeDocs ? `,"doc":${await lossText(row, false)}` : ''
+  const id = JSON.stringify(row.id)
+  return {
+    seq: row.seq,
+    text: `{"seq":${row.seq},"id":${id},"changes":[{"rev":${rev}}],"deleted":true${doc}}`,
+  }
 }
 
 function leavesNamed(row: ChangeRow): string[] {

@@ -101,7 +101,7 @@ export async function createDatabase(scope: Scope, place: Place): Promise<boolea
 
 /** Deletes a database with all that is in it. @throws {Fault} `not_found` (404). */
 export async function deleteDatabase(scope: Scope, place: Place): Promise<void> {
-  const tables = ['documents', 'revisions', 'locals', 'parts', 'views']
+  const tables = ['documents', 'revisions', 'locals', 'parts', 'views', 'left', 'members']
   const results = await runAll(scope, [
     placed(
       scope,

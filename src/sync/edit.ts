@@ -5,6 +5,7 @@ import type { Place } from './database.ts'
 import type { Written } from './definition.ts'
 import { type Incoming, type IncomingAttachment, parseDocument } from './document.ts'
 import { bad, syncFaults } from './faults.ts'
+import { hostItself } from './permission.ts'
 import { getDocument } from './read.ts'
 import { parseRev } from './revision.ts'
 import type { VersionRow } from './version.ts'
@@ -15,6 +16,13 @@ export interface Edited {
   rev: string
   written: Written[]
 }
+
+/** The same place, past its rules of access. */
+export const asHost = (place: Place): Place => ({ ...place, who: hostItself })
+
+/** Writes documents of which each may fail: who changed one in between has written it. */
+export const writeKept = (scope: Scope, place: Place, documents: readonly Incoming[]) =>
+  writeDocuments(scope, place, { documents, newEdits: true })
 
 /** Writes one document. @throws {Fault} also those that a bulk of documents tells of one by one. */
 export async function writeOne(
@@ -80,7 +88,7 @@ const kept = (version: VersionRow): IncomingAttachment[] =>
   }))
 
 /** A version as a document that is to be written. */
-const again = (version: VersionRow, id: string, rev: string | null): Incoming => ({
+export const again = (version: VersionRow, id: string, rev: string | null): Incoming => ({
   ...parseDocument({ ...JSON.parse(version.body), _id: id, ...(rev ? { _rev: rev } : {}) }),
   attachments: version.atts === null ? null : kept(version),
 })

@@ -3,6 +3,7 @@ import type { Scope } from '../core/scope.ts'
 import { type ChangeLine, type ChangesPage, changesPage, changesParts } from './changes.ts'
 import type { FeedInput, PageInput } from './changes-input.ts'
 import type { Place } from './database.ts'
+import { followMembership } from './membership.ts'
 import type { Watcher } from './watch.ts'
 
 const encoder = new TextEncoder()
@@ -22,6 +23,7 @@ export async function changesFeed(
   input: FeedInput,
   watcher: Watcher,
 ): Promise<Response> {
+  await followMembership(scope, place)
   if (input.feed === 'normal') return normal(scope, place, input)
   const first = await changesPage(scope, place, input.feed === 'longpoll' ? input : held(input))
   if (input.feed === 'longpoll') return longpoll(scope, place, { input, first, watcher })

@@ -1,5 +1,4 @@
 import { Fault } from '../core/fault.ts'
-import type { Principal } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
 import { changesPage } from './changes.ts'
 import { checkName, type Place } from './database.ts'
@@ -7,6 +6,7 @@ import type { Doc, Written } from './definition.ts'
 import { parseDocument } from './document.ts'
 import { writeOne } from './edit.ts'
 import { bad } from './faults.ts'
+import { hostItself } from './permission.ts'
 import { getDocument } from './read.ts'
 import type { Find } from './request.ts'
 
@@ -49,12 +49,6 @@ export interface HostVerbs {
   ): Promise<{ changes: Change[]; lastSeq: number; pending: number }>
 }
 
-const host: Principal = Object.freeze({
-  id: null as unknown as string,
-  role: 'service',
-  claims: {},
-})
-
 export function hostVerbs(
   find: Find,
   wrote: (scope: Scope, place: Place, written: readonly Written[]) => void,
@@ -70,7 +64,7 @@ export function hostVerbs(
           ? `sync: say whose: \`${database}\` is a database of each user's own`
           : `sync: \`${database}\` has no owner`,
       )
-    return { name: database, owner: owner ?? '', who: host, definition, lazy: true }
+    return { name: database, owner: owner ?? '', who: hostItself, definition, lazy: true }
   }
   return {
     async get(scope, { id, rev, ...at }) {

@@ -34,6 +34,17 @@ export const syncMigrations: readonly Migration[] = Object.freeze([
          db INTEGER NOT NULL, hash TEXT NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL,
          PRIMARY KEY (db, hash, part)
        ) WITHOUT ROWID`,
+      // That documents left a channel, for those who have them on their devices.
+      `CREATE TABLE IF NOT EXISTS leanto_sync_left (
+         db INTEGER NOT NULL, channel TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, rev TEXT NOT NULL,
+         PRIMARY KEY (db, channel, id)
+       ) WITHOUT ROWID`,
+      'CREATE INDEX IF NOT EXISTS leanto_sync_left_seq ON leanto_sync_left (db, seq)',
+      'CREATE INDEX IF NOT EXISTS leanto_sync_left_id ON leanto_sync_left (db, id)',
+      `CREATE TABLE IF NOT EXISTS leanto_sync_members (
+         db INTEGER NOT NULL, who TEXT NOT NULL, channels TEXT NOT NULL,
+         PRIMARY KEY (db, who)
+       ) WITHOUT ROWID`,
       // What views and indexes have of each document, brought up to date when they are asked.
       `CREATE TABLE IF NOT EXISTS leanto_sync_views (
          id INTEGER PRIMARY KEY AUTOINCREMENT, db INTEGER NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,

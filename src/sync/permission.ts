@@ -1,4 +1,5 @@
 import type { Fault } from '../core/fault.ts'
+import type { Principal } from '../core/ports.ts'
 import type { Attachments } from './attachments.ts'
 import type { Place } from './database.ts'
 import type { Doc } from './definition.ts'
@@ -10,6 +11,13 @@ export const forbidden = (reason: string): Fault => bad('forbidden', reason)
 
 /** As `forbidden`, for who is not signed in (401). */
 export const unauthorized = (reason: string): Fault => bad('unauthorized', reason)
+
+/** The host's own code: past `read`, `write` and channels, not past `validate`. */
+export const hostItself: Principal = Object.freeze({
+  id: null as unknown as string,
+  role: 'service',
+  claims: Object.freeze({}),
+})
 
 /** @throws {Fault} 401 `unauthorized` for a guest, 403 `forbidden` for anyone else who may not. */
 export function demand(place: Place, right: 'read' | 'write' | 'admin'): void {

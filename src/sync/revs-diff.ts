@@ -2,6 +2,7 @@ import type { Scope } from '../core/scope.ts'
 import { databaseId, inDatabase, type Place, placed } from './database.ts'
 import { isObject } from './document.ts'
 import { bad } from './faults.ts'
+import { type LeftRow, leftStatement, lossRev } from './left.ts'
 import { channelsOf, sees } from './permission.ts'
 import { decodeTree, leavesOf, revOf } from './rev-tree.ts'
 import { parseRev } from './revision.ts'
@@ -18,6 +19,7 @@ export type RevsDiff = Record<string, { missing: string[]; possible_ancestors?: 
  */
 export async function revsDiff(scope: Scope, place: Place, body: unknown): Promise<RevsDiff> {
   const asked = parseAsked(body)
+  const mine = channelsOf(place)
   const { results } = await inDatabase(scope, place, [
     placed(
       scope,
@@ -26,23 +28,39 @@ export async function revsDiff(scope: Scope, place: Place, body: unknown): Promi
        CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`,
       [JSON.stringify(asked.map(([id]) => id))],
     ),
+    ...(mine === null
+      ? []
+      : [
+          leftStatement(
+            scope,
+            place,
+            asked.map(([id]) => id),
+          ),
+        ]),
   ])
   const rows = (results[0]?.results ?? []) as {
     id: string
     tree: string
     channels: string | null
   }[]
-  const mine = channelsOf(place)
   const trees = new Map(
     rows
       // What someone may not see is as unknown to them as what is not there.
       .filter(({ channels }) => sees(mine, channels === null ? null : JSON.parse(channels)))
       .map(({ id, tree }) => [id, tree]),
   )
+  // What a device was told to remove, it is not asked for.
+  const told = new Set(
+    await Promise.all(
+      ((results[1]?.results ?? []) as unknown as LeftRow[]).map(
+        async (row) => `${row.id} ${await lossRev(row)}`,
+      ),
+    ),
+  )
   const diff: [string, RevsDiff[string]][] = []
   for (const [id, revs] of asked) {
     const tree = decodeTree(trees.get(id) ?? '')
-    const missing = revs.filter((rev) => !tree.has(rev))
+    const missing = revs.filter((rev) => !tree.has(rev) && !told.has(`${id} ${rev}`))
     if (missing.length === 0) continue
     const newest = Math.max(...missing.map((rev) => parseRev(rev).pos))
     const ancestors = leavesOf(tree)

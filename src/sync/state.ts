@@ -187,6 +187,9 @@ export interface Plan {
   /** In bytes; `null` if only the row that is kept aside tells. */
   size: number | null
   oldSize: number
+  /** The channels of the winner before, as JSON; `null` if there are none. */
+  oldChannels: string | null
+  oldRev: string | null
 }
 
 /** What has to be written for a document, or `null` if nothing changed. */
@@ -229,5 +232,7 @@ export function planOf(state: State, revsLimit: number, keepRevisions: boolean):
         ? row.size
         : null,
     oldSize: row?.size ?? 0,
+    oldChannels: row?.channels ?? null,
+    oldRev: row?.rev ?? null,
   }
 }

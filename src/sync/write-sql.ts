@@ -5,7 +5,8 @@ import type { Plan } from './state.ts'
 /**
  * The statements that write what was planned for some documents, each if it still has the sequence that the plan was made
  * for. All in one transaction: (1) winners that are needed yet move aside, (2) the rows, whose `RETURNING` tells which
- * were won, (3) revisions that are kept aside, (4) those that are dropped, (5) the sequence and the counts.
+ * were won, (3) revisions that are kept aside, (4) those that are dropped, (5) channels that were left, (6) the
+ * sequence and the counts.
  *
  * @param input.room How many bytes the database may have before the write.
  * @returns Also which of them is (2).
@@ -32,11 +33,15 @@ export function writeStatements(
     ]),
   )
   const drops = plans.flatMap(({ id, drops }, i) => drops.map((rev) => [i, id, rev]))
+  const left = plans.flatMap(({ id, oldChannels, oldRev }, i) =>
+    oldChannels === null ? [] : [[i, id, oldChannels, oldRev]],
+  )
   const statements = [
     ...(spills.length > 0 ? [run(spillSql, spills)] : []),
     run(rowsSql, plans.map(rowOf), scope.now(), room),
     ...(aside.length > 0 ? [run(asideSql, aside)] : []),
     ...(drops.length > 0 ? [run(dropSql, drops)] : []),
+    ...(left.length > 0 ? [run(leftSql, left)] : []),
     run(
       countSql,
       plans.map(({ id, countDelta, deletedDelta, oldSize }) => [
@@ -106,6 +111,15 @@ const dropSql = `
   DELETE FROM leanto_sync_revisions WHERE (db, id, rev) IN (
     SELECT d.db, d.id, p.value ->> 2
     FROM json_each(?2) p ${won} WHERE d.seq = b.update_seq + 1 + (p.value ->> 0))`
+
+/** The channels that a document was in and is no more. */
+const leftSql = `
+  INSERT INTO leanto_sync_left (db, channel, id, seq, rev)
+  SELECT d.db, c.value, d.id, d.seq, p.value ->> 3
+  FROM json_each(?2) p ${won} CROSS JOIN json_each(p.value ->> 2) c
+  WHERE d.seq = b.update_seq + 1 + (p.value ->> 0)
+    AND NOT EXISTS (SELECT 1 FROM json_each(coalesce(d.channels, '[]')) n WHERE n.value = c.value)
+  ON CONFLICT (db, channel, id) DO UPDATE SET seq = excluded.seq, rev = excluded.rev`
 
 const countSql = `
   UPDATE leanto_sync_databases AS b SET update_seq = b.update_seq + s.planned, doc_count = b.doc_count + s.living,

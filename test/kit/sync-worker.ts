@@ -14,12 +14,13 @@ const base = bind<Env>({
   secret: () => 'a-secret-that-is-used-by-no-one-but-the-tests-0123456789',
 })
 
-/** `Bearer user-<name>` is that user. */
+/** `Bearer user-<name>` is that user, `Bearer user-<name>.red.blue` one of those channels. */
 const identity: Identity = {
   principal: async (_, request) => {
-    const name = request.headers.get('authorization')?.match(/^Bearer user-(\w+)$/)?.[1]
+    const token = request.headers.get('authorization')?.match(/^Bearer user-([\w.*]+)$/)?.[1]
+    const [name = '', ...channels] = token?.split('.') ?? []
     return name
-      ? { id: name, role: 'authenticated', claims: {} }
+      ? { id: name, role: 'authenticated', claims: { channels } }
       : { id: null as unknown as string, role: 'anon', claims: {} }
   },
 }
@@ -33,6 +34,13 @@ const docs = sync(base, {
     notes: owned(),
     // As CouchDB itself is: whoever asks makes a database, and old revisions are kept until it is compacted.
     '*': shared({ ...open, keepRevisions: true, revsLimit: 1000 }),
+    'team-*': shared({
+      ...open,
+      read: ({ role }) => role === 'authenticated',
+      write: ({ role }) => role === 'authenticated',
+      channels: (doc) => (Array.isArray(doc.in) ? (doc.in as string[]) : []),
+      member: ({ claims }) => claims.channels as string[],
+    }),
     'views-*': shared({
       ...open,
       views: {

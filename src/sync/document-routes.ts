@@ -6,6 +6,8 @@ import { checkAttachmentName, checkDocId, isObject, parseDocument } from './docu
 import { copyDocument, deleteDocument, revOfRequest, writeAttachment, writeOne } from './edit.ts'
 import { bad } from './faults.ts'
 import { deleteLocal, getLocal, isLocal, putLocal } from './local.ts'
+import { boundaryOf, readRelated, withBytes } from './multipart.ts'
+import { mixedAnswer, relatedAnswer } from './multipart-answer.ts'
 import { demand } from './permission.ts'
 import { flag, optionsOf } from './query.ts'
 import { getDocument, getRevisions } from './read.ts'
@@ -57,7 +59,14 @@ export async function readDocument(asked: Asked): Promise<Response> {
   const open = options.open_revs
   if (open !== undefined) {
     const revs = open === 'all' ? 'all' : revList(open, 'open_revs')
-    const { revisions } = await getRevisions(scope, place, { id, revs, latest, show })
+    const mixed = accepts(request, 'multipart/mixed')
+    const { revisions } = await getRevisions(scope, place, {
+      id,
+      revs,
+      latest,
+      show: mixed ? { ...show, attachments: true, follows: true } : show,
+    })
+    if (mixed) return mixedAnswer(revisions)
     return json(
       `[${revisions
         .map(({ rev, text }) =>
@@ -70,12 +79,31 @@ export async function readDocument(asked: Asked): Promise<Response> {
     request,
     new URLSearchParams(query.get('rev') ? { rev: query.get('rev') as string } : {}),
   )
-  const { text, rev: found } = await getDocument(scope, place, { id, rev, latest, show })
+  const related = show.attachments && accepts(request, 'multipart/related')
+  const input = { id, rev, latest, show: related ? { ...show, follows: true } : show }
+  const { text, rev: found, attached } = await getDocument(scope, place, input)
+  if (related && attached.length > 0) return relatedAnswer(text, attached)
   const etag = `"${found}"`
   const plain = Object.entries(show).every(([, on]) => !on)
   if (plain && request.headers.get('if-none-match') === etag)
     return new Response(null, { status: 304, headers: { etag } })
   return json(text, plain ? { etag } : {})
+}
+
+const accepts = (request: Request, type: string): boolean =>
+  (request.headers.get('accept') ?? '').split(',').some((one) => one.split(';')[0]?.trim() === type)
+
+/** A document that is sent as it is, or with its attachments after it. */
+async function documentOf(
+  asked: Asked,
+): Promise<{ value: Record<string, unknown>; follow: Map<string, Uint8Array> | null }> {
+  const { request, place } = asked
+  const boundary = boundaryOf(request.headers.get('content-type'))
+  if (boundary !== undefined)
+    return readRelated(request, boundary, limitsOf(place.definition.rules).request)
+  const value = await jsonOf(asked)
+  if (!isObject(value)) throw bad('bad_request', 'Document must be a JSON object')
+  return { value, follow: null }
 }
 
 const mayWriteLocal = ({ place }: Asked): void =>
@@ -87,18 +115,20 @@ export const putDocument =
   async (asked: Asked): Promise<Response> => {
     const { scope, place, query, request } = asked
     const { id } = idOf(asked)
-    const value = await jsonOf(asked)
-    if (!isObject(value)) throw bad('bad_request', 'Document must be a JSON object')
+    if (isLocal(id)) mayWriteLocal(asked)
+    else demand(place, 'write')
+    const { value, follow } = await documentOf(asked)
     if (isLocal(id)) {
-      mayWriteLocal(asked)
       const rev = await putLocal(scope, place, { id, value, rev: query.get('rev') ?? undefined })
       return wroteOne(asked, id, rev, 201)
     }
-    demand(place, 'write')
     if (value._id !== undefined && value._id !== id)
       throw bad('bad_request', 'Document ID must match the id of the URL')
     const rev = revOfRequest(request, query, value._rev)
-    const incoming = parseDocument({ ...value, _rev: rev }, id)
+    const parsed = parseDocument({ ...value, _rev: rev }, id)
+    const incoming = follow
+      ? { ...parsed, attachments: withBytes(parsed.attachments, follow) }
+      : parsed
     const newEdits = flag(optionsOf(query), 'new_edits', true)
     const edited = await writeOne(scope, place, incoming, newEdits)
     wrote(asked, edited.written)

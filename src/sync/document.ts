@@ -148,8 +148,8 @@ function parseAttachment(name: string, entry: unknown): IncomingAttachment {
     ...(typeof encoding === 'string' && encoding !== 'identity' ? { encoding } : {}),
   }
   if (stub === true) return known
-  // Set by whoever read the parts of a multipart body.
-  if (follows === true && data instanceof Uint8Array) return { ...known, bytes: data }
+  // Its bytes are in another part of a multipart body: whoever read that gives them.
+  if (follows === true) return known
   if (typeof data !== 'string') throw bad('bad_request', `Invalid attachment data for ${name}`)
   // Base64 is of the plain bytes: only a stream carries them compressed.
   const { encoding: _, length: __, ...plain } = known

@@ -183,6 +183,11 @@ function streamed(
     .catch(() => {})
   return new Response(readable, {
     status: 200,
-    headers: { 'content-type': type, 'cache-control': 'no-store' },
+    headers: {
+      'content-type': type,
+      'cache-control': 'no-store',
+      // Compressed, a heartbeat would wait for more to come with it.
+      'content-encoding': 'identity',
+    },
   })
 }

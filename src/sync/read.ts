@@ -3,7 +3,7 @@ import { type DatabaseRow, databaseId, inDatabase, type Place, placed } from './
 import { bad, syncFaults } from './faults.ts'
 import { channelsOf, sees } from './permission.ts'
 import { decodeTree, leavesFrom, leavesOf, revOf } from './rev-tree.ts'
-import { blobsFor, documentText, type Show, type VersionRow } from './version.ts'
+import { blobsFor, documentText, type Show, shownAttachments, type VersionRow } from './version.ts'
 
 /** A document's row, whole: its winner and its tree. */
 export interface FullRow extends VersionRow {
@@ -12,7 +12,16 @@ export interface FullRow extends VersionRow {
 }
 
 /** One of the answers to a read of several revisions: the document's text, or the revision that is not here. */
-export type OpenRevision = { rev: string; text: string } | { rev: string; text: null }
+export type OpenRevision =
+  | { rev: string; text: string; attached: Attached[] }
+  | { rev: string; text: null }
+
+/** An attachment that is sent beside its document. */
+export interface Attached {
+  name: string
+  type: string
+  bytes: Uint8Array
+}
 
 export const fullColumns = 'd.id, d.rev, d.deleted, d.channels, d.atts, d.body, d.seq, d.tree'
 
@@ -92,7 +101,13 @@ export async function getDocument(
   scope: Scope,
   place: Place,
   { id, rev, latest = false, show }: GetInput,
-): Promise<{ text: string; rev: string; version: VersionRow; database: DatabaseRow }> {
+): Promise<{
+  text: string
+  rev: string
+  version: VersionRow
+  database: DatabaseRow
+  attached: Attached[]
+}> {
   const aside = rev === undefined ? (show.revsInfo ? 'names' : undefined) : 'whole'
   const found = await find(scope, place, { id, aside })
   const { row } = found
@@ -106,6 +121,7 @@ export async function getDocument(
     rev: version.rev,
     version,
     database: found.database,
+    attached: show.follows ? shownAttachments(version, show, row.tree, blobs) : [],
   }
 }
 
@@ -159,9 +175,15 @@ export async function getRevisions(
   const rows = open.flatMap(([, row]) => (row ? [{ row, tree }] : []))
   const blobs = await blobsFor(scope, found.database.id, rows, show)
   const whole = { tree, seq, available: available(found) }
-  const revisions = open.map(([rev, row]) => ({
-    rev,
-    text: row ? documentText(row, show, whole, blobs) : null,
-  }))
+  const revisions = open.map(
+    ([rev, row]): OpenRevision =>
+      row
+        ? {
+            rev,
+            text: documentText(row, show, whole, blobs),
+            attached: show.follows ? shownAttachments(row, show, tree, blobs) : [],
+          }
+        : { rev, text: null },
+  )
   return { revisions, found }
 }

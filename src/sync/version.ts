@@ -29,6 +29,8 @@ export interface Show {
   attachments?: boolean
   /** Only the bytes of those that came after these revisions. */
   attsSince?: readonly string[]
+  /** With `attachments`: their bytes are sent beside the document, not in it. */
+  follows?: boolean
   /** `encoding` and `encoded_length` of attachments. */
   encodings?: boolean
 }
@@ -130,12 +132,25 @@ function attachmentsText(row: VersionRow, show: Show, whole: Whole, blobs: Blobs
         content_type,
         revpos,
         digest,
-        ...(bytes ? { data: toBase64(bytes) } : { length, stub: true }),
+        ...(bytes
+          ? show.follows
+            ? { length: bytes.length, follows: true }
+            : { data: toBase64(bytes) }
+          : { length, stub: true }),
         ...(show.encodings && encoding ? { encoding, encoded_length } : {}),
       },
     ]
   })
   return JSON.stringify(Object.fromEntries(entries))
+}
+
+/** The attachments whose bytes a document shows, in its order. */
+export function shownAttachments(row: VersionRow, show: Show, tree: string, blobs: BlobsByHash) {
+  const from = show.attsSince ? since(show, decodeTree(tree), row.rev) : 0
+  return Object.entries(readAttachments(row.atts)).flatMap(([name, one]) => {
+    const bytes = shown(show, one.revpos, from) ? blobs.get(one.hash) : undefined
+    return bytes ? [{ name, type: one.content_type, bytes }] : []
+  })
 }
 
 /** Reads the bytes that documents are to show, unpacked. One trip, none if there are none. */

@@ -71,6 +71,8 @@ export function watcher(notifier?: Notifier): Watcher {
       const listening = await notifier?.listen(scope, key).catch(() => undefined)
       const slowest = listening ? notifiedPoll : slowestPoll
       let polls = 0
+      // A hint wakes once: it may be of a tenant whose database has the same name.
+      let used = 0
       let delay = firstPoll
       // What was written between the query and the listening is found by asking once more.
       let next = Date.now() + (listening ? 0 : delay)
@@ -94,7 +96,11 @@ export function watcher(notifier?: Notifier): Watcher {
           const end = Date.now() + ms
           for (;;) {
             const hint = Math.max(seenOf(scope).get(key) ?? 0, listening?.newest() ?? 0)
-            if (hint > seq || (Date.now() >= next && polls < mostPolls && (await ask()) > seq)) {
+            if (
+              hint > Math.max(seq, used) ||
+              (Date.now() >= next && polls < mostPolls && (await ask()) > seq)
+            ) {
+              used = Math.max(used, hint)
               delay = firstPoll
               await sleep(settle)
               return true

@@ -20,7 +20,12 @@ export async function startSync(port = 0): Promise<SyncServer> {
     format: 'esm',
     target: 'es2022',
     conditions: ['workerd', 'worker', 'browser'],
-    alias: { leanto: `${root}src/core/index.ts`, 'leanto/sync': `${root}src/sync/index.ts` },
+    external: ['cloudflare:*'],
+    alias: {
+      leanto: `${root}src/core/index.ts`,
+      'leanto/sync': `${root}src/sync/index.ts`,
+      'leanto/sync/notifier': `${root}src/sync/notifier/index.ts`,
+    },
   })
   const flare = new Miniflare(
     convertV4MiniflareOptions({
@@ -31,6 +36,7 @@ export async function startSync(port = 0): Promise<SyncServer> {
       compatibilityDate: '2026-10-01',
       d1Databases: ['DB'],
       kvNamespaces: ['KV'],
+      durableObjects: { SYNC: 'SyncNotifier' },
     }),
   )
   const url = await flare.ready

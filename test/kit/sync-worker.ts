@@ -2,10 +2,14 @@
 import { Hono } from 'hono'
 import { bind, type Identity } from 'leanto'
 import { owned, shared, sync } from 'leanto/sync'
+import { notifier } from 'leanto/sync/notifier'
+
+export { SyncNotifier } from 'leanto/sync/notifier'
 
 interface Env {
   DB: D1Database
   KV: KVNamespace
+  SYNC: DurableObjectNamespace
 }
 
 const base = bind<Env>({
@@ -54,6 +58,12 @@ const docs = sync(base, {
   },
 })
 
-const app = new Hono().route('/couch', docs.routes)
+/** The same, where feeds are woken by a Durable Object. */
+const live = sync(base, {
+  identity,
+  databases: { '*': shared(open) },
+  notifier: notifier<Env>((env) => env.SYNC as never),
+})
+
+const app = new Hono().route('/couch', docs.routes).route('/live', live.routes)
 export default { fetch: app.fetch } satisfies ExportedHandler<Env>
-export { docs }

@@ -118,7 +118,7 @@ export function prune(tree: RevTree, revs: readonly string[]): string[] {
 
 /**
  * A tree as text: a line for each leaf, the winner first: position, `d` if deleted, then the hashes back to the root
- * or to the first that an earlier line has.
+ * or to the first that an earlier line has. Whether an inner revision was a tombstone is nowhere asked, and not kept.
  */
 export function encodeTree(tree: RevTree): string {
   const written = new Set<string>()

@@ -38,6 +38,13 @@ const registry: Record<string, Entry> = {
     load: async () => (await import('../data/migrations.ts')).dataMigrations,
     follows: 'data',
   },
+  sync: {
+    module: 'sync',
+    load: async () => (await import('../sync/migrations.ts')).syncMigrations,
+  },
+  'sync/find': { module: 'sync', load: async () => [] },
+  'sync/upkeep': { module: 'sync', load: async () => [] },
+  'sync/notifier': { module: 'sync', load: async () => [] },
   jwks: { module: 'jwks', load: async () => [] },
 }
 

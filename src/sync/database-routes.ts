@@ -1,7 +1,6 @@
 import { allDocs, allDocsPages, type Counts, countStatement, parseAllDocs } from './all-docs.ts'
 import { bulkDocs } from './bulk-docs.ts'
 import { bulkGet } from './bulk-get.ts'
-import { compact } from './compact.ts'
 import {
   createDatabase,
   deleteDatabase,
@@ -15,15 +14,11 @@ import type { Wrote } from './document-routes.ts'
 import { bad, syncFaults } from './faults.ts'
 import { allLocals } from './local.ts'
 import { channelsOf, demand } from './permission.ts'
-import { purge } from './purge.ts'
 import { flag, optionsOf } from './query.ts'
-import { type Asked, bodyIfAny, bodyOf, jsonOf } from './request.ts'
+import { type Asked, bodyIfAny, bodyOf, jsonAnswer as json, jsonOf } from './request.ts'
 import { revsDiff } from './revs-diff.ts'
 import { showOf } from './show.ts'
 import { snapshot } from './snapshot.ts'
-
-const json = (text: string, status = 200): Response =>
-  new Response(`${text}\n`, { status, headers: { 'content-type': 'application/json' } })
 
 const ok = (status = 200, more: object = {}): Response =>
   Response.json({ ok: true, ...more }, { status })
@@ -84,15 +79,6 @@ export async function postRevsDiff(asked: Asked): Promise<Response> {
   return Response.json(await revsDiff(scope, place, await bodyOf(asked)), { status: 200 })
 }
 
-/** The older form of `_revs_diff`. */
-export async function postMissingRevs(asked: Asked): Promise<Response> {
-  const { scope, place } = asked
-  demand(place, 'read')
-  const diff = await revsDiff(scope, place, await bodyOf(asked))
-  const missing = Object.fromEntries(Object.entries(diff).map(([id, one]) => [id, one.missing]))
-  return Response.json({ missing_revs: missing }, { status: 200 })
-}
-
 export async function readAllDocs(asked: Asked): Promise<Response> {
   const { scope, place, query } = asked
   demand(place, 'read')
@@ -136,17 +122,6 @@ export async function postAllDocsQueries(asked: Asked): Promise<Response> {
     queries.map((one) => parseAllDocs(optionsOf(query, one), query)),
   )
   return json(`{"results":[${pages.join(',')}]}`)
-}
-
-export async function postPurge(asked: Asked): Promise<Response> {
-  demand(asked.place, 'admin')
-  return Response.json(await purge(asked.scope, asked.place, await bodyOf(asked)), { status: 201 })
-}
-
-export async function postCompact({ scope, place }: Asked): Promise<Response> {
-  demand(place, 'admin')
-  await compact(scope, place)
-  return ok(202)
 }
 
 /** There is nothing to wait for: what was acknowledged is kept. */

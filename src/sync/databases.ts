@@ -12,10 +12,14 @@ export type Databases =
   | ((name: string) => Definition | undefined)
 
 /** @throws {TypeError} for what is no definition, or no name. */
-export function finder(databases: Databases): { find: Find; names: string[] } {
+export function finder(databases: Databases): {
+  find: Find
+  /** Those that are declared, by name or pattern. */
+  declared: readonly (readonly [string, Definition])[]
+} {
   if (typeof databases === 'function')
     return {
-      names: [],
+      declared: [],
       find(name) {
         const definition = databases(name)
         return definition && { definition, exact: false }
@@ -33,7 +37,7 @@ export function finder(databases: Databases): { find: Find; names: string[] } {
     .filter(([name]) => name.endsWith('*'))
     .sort(([a], [b]) => b.length - a.length)
   return {
-    names: [...names.keys()],
+    declared: entries,
     find(name) {
       const named = names.get(name)
       if (named) return { definition: named, exact: true }

@@ -69,6 +69,12 @@ export interface Rules {
   /** By `<design>/<name>`, as `_design/<design>/_view/<name>` names them. */
   views?: Readonly<Record<string, View>>
   limits?: Limits
+  /**
+   * After how many days a deletion is forgotten, which takes `upkeep` of `leanto/sync/upkeep` and a cron trigger. A device
+   * that has not replicated since then is told to start again (410).
+   * @default never
+   */
+  tombstones?: number
   after?: {
     /** Runs once the write is committed, in `waitUntil`. */
     write?: (scope: Scope, written: readonly Written[]) => void | Promise<void>
@@ -128,9 +134,10 @@ export function shared(rules: SharedRules): Definition {
 }
 
 function checkRules(name: string, rules: Rules) {
-  const { revsLimit = 200, limits = {}, channels, member } = rules ?? {}
+  const { revsLimit = 200, limits = {}, tombstones = 1, channels, member } = rules ?? {}
   if (!(Number.isSafeInteger(revsLimit) && revsLimit >= 1))
     throw new TypeError(`${name}: \`revsLimit\` must be a whole number of at least 1`)
+  if (!(tombstones > 0)) throw new TypeError(`${name}: \`tombstones\` must be a number of days`)
   for (const [limit, bytes] of Object.entries(limits))
     if (!(Number.isSafeInteger(bytes) && bytes > 0))
       throw new TypeError(`${name}: \`limits.${limit}\` must be a number of bytes`)

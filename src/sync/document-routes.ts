@@ -11,18 +11,12 @@ import { mixedAnswer, relatedAnswer } from './multipart-answer.ts'
 import { demand } from './permission.ts'
 import { flag, optionsOf } from './query.ts'
 import { getDocument, getRevisions } from './read.ts'
-import { type Asked, jsonOf } from './request.ts'
+import { type Asked, jsonAnswer as json, jsonOf } from './request.ts'
 import { randomId } from './revision.ts'
 import { revList, showOf } from './show.ts'
 
 /** Takes what was written to whoever waits for it. */
 export type Wrote = (asked: Asked, written: readonly Written[]) => void
-
-const json = (text: string, headers: Record<string, string> = {}): Response =>
-  new Response(`${text}\n`, {
-    status: 200,
-    headers: { 'content-type': 'application/json', ...headers },
-  })
 
 /** The answer to a write. */
 const wroteOne = (asked: Asked, id: string, rev: string, status: number): Response => {

@@ -9,7 +9,7 @@ import type { Written } from './definition.ts'
 import { renderBug, renderFault, syncFaults } from './faults.ts'
 import { type HostVerbs, hostVerbs } from './host.ts'
 import { syncMigrations } from './migrations.ts'
-import { syncRoutes } from './routes.ts'
+import { type Part, syncRoutes } from './routes.ts'
 import { watcher as makeWatcher, type Notifier } from './watch.ts'
 
 export type { Databases } from './databases.ts'
@@ -27,6 +27,7 @@ export {
 } from './definition.ts'
 export type { At, Change, HostVerbs } from './host.ts'
 export { forbidden, unauthorized } from './permission.ts'
+export type { Part } from './routes.ts'
 export type { Listening, Notifier } from './watch.ts'
 
 export interface SyncOptions {
@@ -36,6 +37,8 @@ export interface SyncOptions {
   databases: Databases
   /** Tells held feeds of changes at once: `notifier(…)`. Without it they ask the database, less and less often. */
   notifier?: Notifier
+  /** What else there is: `find` (Mango and views) of `leanto/sync/find`, `upkeep` of `leanto/sync/upkeep`. @default [] */
+  parts?: readonly Part[]
 }
 
 export interface Sync extends Module, HostVerbs {
@@ -48,12 +51,20 @@ export interface Sync extends Module, HostVerbs {
  *
  * @throws {TypeError} if an option is missing or wrong.
  */
-export function sync<Env>(base: Base<Env>, { identity, databases, notifier }: SyncOptions): Sync {
+export function sync<Env>(
+  base: Base<Env>,
+  { identity, databases, notifier, parts = [] }: SyncOptions,
+): Sync {
   if (typeof identity?.principal !== 'function')
     throw new TypeError(
       'sync: `identity` must have principal(scope, request): pass auth(…) or jwks(…)',
     )
-  const { find, names } = finder(databases)
+  const { find, declared } = finder(databases)
+  const viewed = declared.find(([, { rules }]) => rules.views)
+  if (viewed && !parts.some(({ views }) => views))
+    throw new TypeError(
+      `sync: \`databases.${viewed[0]}\` has views: give \`parts: [find]\`, of 'leanto/sync/find'`,
+    )
   const watcher = makeWatcher(notifier)
   const wrote = (scope: Scope, place: Place, written: readonly Written[]) => {
     if (written.length === 0) return
@@ -65,8 +76,9 @@ export function sync<Env>(base: Base<Env>, { identity, databases, notifier }: Sy
     { base, render: renderFault, bug: renderBug, credentials: true },
     syncRoutes({
       identity,
-      find,
-      names,
+      databases: find,
+      parts,
+      names: declared.map(([name]) => name).filter((name) => !name.endsWith('*')),
       watcher,
       wrote: ({ scope, place }, written) => wrote(scope, place, written),
     }),
@@ -77,6 +89,9 @@ export function sync<Env>(base: Base<Env>, { identity, databases, notifier }: Sy
     table,
     migrations: syncMigrations,
     faults: syncFaults,
+    async scheduled(scope: Scope) {
+      for (const part of parts) await part.scheduled?.(scope, declared)
+    },
     ...hostVerbs(find, wrote),
   })
 }

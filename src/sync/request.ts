@@ -85,3 +85,10 @@ export async function bodyIfAny(asked: Asked): Promise<Record<string, unknown>> 
 /** A body of any content type that is JSON. */
 export const jsonOf = async ({ request, place }: Asked): Promise<unknown> =>
   parseJson(await readText(request, limitsOf(place.definition.rules).request))
+
+/** An answer that is JSON text already. */
+export const jsonAnswer = (text: string, headers: Record<string, string> = {}): Response =>
+  new Response(`${text}\n`, {
+    status: 200,
+    headers: { 'content-type': 'application/json', ...headers },
+  })

@@ -4,32 +4,48 @@ import type { Identity, Principal } from '../core/ports.ts'
 import type { Route } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import * as database from './database-routes.ts'
+import type { Definition } from './definition.ts'
 import * as document from './document-routes.ts'
 import { syncFaults } from './faults.ts'
 import { readChanges } from './feed-routes.ts'
-import * as mango from './mango-routes.ts'
 import { type Asked, type Find, placeOf, segmentsOf } from './request.ts'
 import * as server from './server-routes.ts'
-import * as views from './view-routes.ts'
 import type { Watcher } from './watch.ts'
 
 type Handler = (asked: Asked) => Promise<Response>
 
 export interface RoutesInput {
   identity: Identity
-  find: Find
+  databases: Find
   /** Names that are no patterns. */
   names: readonly string[]
   watcher: Watcher
   wrote: document.Wrote
+  parts: readonly Part[]
+}
+
+/** Makes a route that has its database. */
+export type InDb = (method: Route[0], path: string, handler: Handler) => Route
+
+/** What a host may leave out: `find` of `leanto/sync/find`, `upkeep` of `leanto/sync/upkeep`. */
+export interface Part {
+  readonly routes: (inDb: InDb, wrote: document.Wrote) => readonly Route[]
+  /** Whether it answers for the host's views. */
+  readonly views?: boolean
+  /** Runs at every cron trigger, with the databases that are declared by name or pattern. */
+  readonly scheduled?: (
+    scope: Scope,
+    databases: readonly (readonly [pattern: string, Definition])[],
+  ) => Promise<void>
 }
 
 /** Every route under the mount. What begins with `_` comes before documents, whose ids never do. */
-export function syncRoutes({ identity, find, names, watcher, wrote }: RoutesInput): Route[] {
-  const inDb = (method: Route[0], path: string, handler: Handler): Route => [
+export function syncRoutes(input: RoutesInput): Route[] {
+  const { identity, databases, names, watcher, wrote, parts } = input
+  const inDb: InDb = (method, path, handler) => [
     method,
     path,
-    async (scope, c) => handler(await askedOf(identity, find, scope, c, path)),
+    async (scope, c) => handler(await askedOf(identity, databases, scope, c, path)),
   ]
   const both = (path: string, handler: Handler) => [
     inDb('GET', path, handler),
@@ -56,7 +72,11 @@ export function syncRoutes({ identity, find, names, watcher, wrote }: RoutesInpu
     ['GET', '/', server.welcome],
     ['GET', '/_up', server.up],
     ['GET', '/_uuids', server.uuids],
-    ['GET', '/_all_dbs', async (scope, c) => server.allDbs(await whoAsks(scope, c), find, names)],
+    [
+      'GET',
+      '/_all_dbs',
+      async (scope, c) => server.allDbs(await whoAsks(scope, c), databases, names),
+    ],
     ['GET', '/_session', async (scope, c) => server.session(await whoAsks(scope, c))],
     // Signing in is the host's: CouchDB's replicator goes on with its credentials in the header when this is not there.
     ['POST', '/_session', server.noSession],
@@ -74,23 +94,13 @@ export function syncRoutes({ identity, find, names, watcher, wrote }: RoutesInpu
     inDb('POST', '/:db/_bulk_docs', database.postBulkDocs(wrote)),
     inDb('POST', '/:db/_bulk_get', database.postBulkGet),
     inDb('POST', '/:db/_revs_diff', database.postRevsDiff),
-    inDb('POST', '/:db/_missing_revs', database.postMissingRevs),
-    inDb('POST', '/:db/_purge', database.postPurge),
-    inDb('POST', '/:db/_compact', database.postCompact),
     inDb('POST', '/:db/_ensure_full_commit', database.postFullCommit),
     inDb('GET', '/:db/_snapshot', database.readSnapshot),
     inDb('GET', '/:db/_revs_limit', database.readRevsLimit),
     inDb('PUT', '/:db/_revs_limit', database.putRevsLimit),
     inDb('GET', '/:db/_security', database.readSecurity),
     inDb('PUT', '/:db/_security', database.putSecurity),
-    inDb('POST', '/:db/_find', mango.postFind),
-    inDb('POST', '/:db/_explain', mango.postExplain),
-    inDb('GET', '/:db/_index', mango.readIndexes),
-    inDb('POST', '/:db/_index', mango.postIndex(wrote)),
-    inDb('DELETE', '/:db/_index/:ddoc/:type/:name', mango.removeIndex(wrote)),
-    inDb('DELETE', '/:db/_index/_design/:ddoc/:type/:name', mango.removeIndex(wrote)),
-    ...both('/:db/_design/:ddoc/_view/:view', views.readView),
-    inDb('POST', '/:db/_design/:ddoc/_view/:view/queries', views.postViewQueries),
+    ...parts.flatMap(({ routes }) => routes(inDb, wrote)),
     ...documents('/:db/_local/:id'),
     ...documents('/:db/_design/:id'),
     ...attachments('/:db/_design/:id/:name{.+}'),

@@ -24,6 +24,8 @@ export async function startSync(port = 0): Promise<SyncServer> {
     alias: {
       leanto: `${root}src/core/index.ts`,
       'leanto/sync': `${root}src/sync/index.ts`,
+      'leanto/sync/find': `${root}src/sync/find/index.ts`,
+      'leanto/sync/upkeep': `${root}src/sync/upkeep/index.ts`,
       'leanto/sync/notifier': `${root}src/sync/notifier/index.ts`,
     },
   })

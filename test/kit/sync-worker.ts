@@ -2,7 +2,9 @@
 import { Hono } from 'hono'
 import { bind, type Identity } from 'leanto'
 import { owned, shared, sync } from 'leanto/sync'
+import { find } from 'leanto/sync/find'
 import { notifier } from 'leanto/sync/notifier'
+import { upkeep } from 'leanto/sync/upkeep'
 
 export { SyncNotifier } from 'leanto/sync/notifier'
 
@@ -34,6 +36,7 @@ const open = { read: anyone, write: anyone, admin: anyone }
 
 const docs = sync(base, {
   identity,
+  parts: [find, upkeep],
   databases: {
     notes: owned(),
     // As CouchDB itself is: whoever asks makes a database, and old revisions are kept until it is compacted.

@@ -14,6 +14,11 @@ const ceilings: Record<string, number> = {
   'auth/passwords': 56 * 1024,
   'auth/providers': 38 * 1024,
   data: 64 * 1024,
+  sync: 30 * 1024,
+  // With all that it needs of `sync`, as if it were alone.
+  'sync/find': 20 * 1024,
+  'sync/upkeep': 7 * 1024,
+  'sync/notifier': 1024,
   jwks: 20 * 1024,
 }
 
@@ -126,6 +131,10 @@ const exported: Record<string, string[]> = {
     'zoom',
   ],
   data: ['changes', 'computed', 'data', 'explainPolicy', 'expose', 'fn', 'relation'],
+  sync: ['forbidden', 'owned', 'shared', 'sync', 'unauthorized'],
+  'sync/find': ['find'],
+  'sync/upkeep': ['upkeep'],
+  'sync/notifier': ['SyncNotifier', 'notifier'],
   jwks: ['jwks'],
 }
 

@@ -1,5 +1,5 @@
-import type { View } from './definition.ts'
-import { bad } from './faults.ts'
+import type { View } from '../definition.ts'
+import { bad } from '../faults.ts'
 import type { ViewRow } from './view-query.ts'
 
 /** Rows of one group, reduced. `key` is JSON text. */

@@ -1,10 +1,17 @@
-import type { Scope } from '../core/scope.ts'
-import { type DatabaseRow, databaseId, inDatabase, type Place, placed, runAll } from './database.ts'
-import { isObject } from './document.ts'
-import { bad, syncFaults } from './faults.ts'
-import { decodeTree, encodeTree, leavesOf, prune, revOf } from './rev-tree.ts'
-import { parseRev } from './revision.ts'
-import type { DocumentRow } from './state.ts'
+import type { Scope } from '../../core/scope.ts'
+import {
+  type DatabaseRow,
+  databaseId,
+  inDatabase,
+  type Place,
+  placed,
+  runAll,
+} from '../database.ts'
+import { isObject } from '../document.ts'
+import { bad, syncFaults } from '../faults.ts'
+import { decodeTree, encodeTree, leavesOf, prune, revOf } from '../rev-tree.ts'
+import { parseRev } from '../revision.ts'
+import type { DocumentRow } from '../state.ts'
 
 /** As CouchDB has it: `max_document_id_number`, `max_revisions_number`. */
 const mostIds = 100
@@ -85,17 +92,18 @@ async function purgeOne(
 function forget(scope: Scope, database: DatabaseRow, { id, row }: { id: string; row: Row }) {
   const run = (sql: string, ...more: unknown[]) =>
     scope.db.prepare(sql).bind(database.id, id, row.seq, ...more)
-  const still =
-    'EXISTS (SELECT 1 FROM leanto_sync_documents d WHERE d.db = ?1 AND d.id = ?2 AND d.seq = ?3)'
   return [
     run(`DELETE FROM leanto_sync_revisions WHERE db = ?1 AND id = ?2 AND ${still}`),
-    run(countSql(still), row.deleted ? 0 : -1, row.deleted ? -1 : 0, -row.size),
+    run(countSql, row.deleted ? 0 : -1, row.deleted ? -1 : 0, -row.size),
     run('DELETE FROM leanto_sync_documents WHERE db = ?1 AND id = ?2 AND seq = ?3 RETURNING id'),
   ]
 }
 
-const countSql = (still: string) =>
-  `UPDATE leanto_sync_databases SET purge_seq = purge_seq + 1, update_seq = update_seq + 1,
+/** Whether the document has the sequence that it was read with. */
+const still =
+  'EXISTS (SELECT 1 FROM leanto_sync_documents d WHERE d.db = ?1 AND d.id = ?2 AND d.seq = ?3)'
+
+const countSql = `UPDATE leanto_sync_databases SET purge_seq = purge_seq + 1, update_seq = update_seq + 1,
      doc_count = doc_count + ?4, del_count = del_count + ?5, bytes = bytes + ?6
    WHERE id = ?1 AND ${still}`
 
@@ -111,24 +119,22 @@ function keep(scope: Scope, database: DatabaseRow, { id, row, gone, tree, winner
   const rev = revOf(winner)
   const run = (sql: string, ...more: unknown[]) =>
     scope.db.prepare(sql).bind(database.id, id, row.seq, ...more)
-  const still =
-    'EXISTS (SELECT 1 FROM leanto_sync_documents d WHERE d.db = ?1 AND d.id = ?2 AND d.seq = ?3)'
   const drops = JSON.stringify([...gone, rev])
   // A winner that was kept aside comes into the document's row.
-  const column = (name: string) =>
-    `coalesce((SELECT r.${name} FROM leanto_sync_revisions r WHERE r.db = ?1 AND r.id = ?2 AND r.rev = ?4), ${name})`
+  const columns = ['body', 'atts', 'channels'].map(
+    (name) =>
+      `${name} = CASE WHEN rev = ?4 THEN ${name} ELSE (SELECT r.${name} FROM leanto_sync_revisions r
+         WHERE r.db = ?1 AND r.id = ?2 AND r.rev = ?4) END`,
+  )
   return [
     run(
-      countSql(still),
+      countSql,
       Number(!winner.deleted) - Number(!row.deleted),
       Number(winner.deleted) - row.deleted,
       0,
     ),
     run(
-      `UPDATE leanto_sync_documents SET body = ${column('body')},
-         atts = CASE WHEN rev = ?4 THEN atts ELSE (SELECT r.atts FROM leanto_sync_revisions r WHERE r.db = ?1 AND r.id = ?2 AND r.rev = ?4) END,
-         channels = CASE WHEN rev = ?4 THEN channels ELSE (SELECT r.channels FROM leanto_sync_revisions r WHERE r.db = ?1 AND r.id = ?2 AND r.rev = ?4) END,
-         rev = ?4, deleted = ?5, tree = ?6
+      `UPDATE leanto_sync_documents SET ${columns.join(', ')}, rev = ?4, deleted = ?5, tree = ?6
        WHERE db = ?1 AND id = ?2 AND seq = ?3`,
       rev,
       Number(winner.deleted),

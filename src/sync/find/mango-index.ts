@@ -1,9 +1,9 @@
-import type { Scope } from '../core/scope.ts'
-import { sortKey } from './collate.ts'
-import { type DatabaseRow, databaseId, inDatabase, type Place, placed } from './database.ts'
-import type { Doc } from './definition.ts'
-import { isObject } from './document.ts'
-import { bad } from './faults.ts'
+import type { Scope } from '../../core/scope.ts'
+import { sortKey } from '../collate.ts'
+import { type DatabaseRow, databaseId, inDatabase, type Place, placed } from '../database.ts'
+import type { Doc } from '../definition.ts'
+import { isObject } from '../document.ts'
+import { bad } from '../faults.ts'
 import {
   type Condition,
   fieldPath,
@@ -12,7 +12,7 @@ import {
   type Node,
   parseSelector,
   valueAt,
-} from './selector.ts'
+} from '../selector.ts'
 import type { RowSource } from './view-rows.ts'
 
 /** An index as its design document has it. */

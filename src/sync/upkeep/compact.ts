@@ -1,6 +1,6 @@
-import type { Statement } from '../core/database.ts'
-import type { Scope } from '../core/scope.ts'
-import { databaseId, inDatabase, type Place, placed, runAll } from './database.ts'
+import type { Statement } from '../../core/database.ts'
+import type { Scope } from '../../core/scope.ts'
+import { databaseId, inDatabase, type Place, placed, runAll } from '../database.ts'
 
 /** Whether a revision `r` is a leaf of its document `d`: whether a line of the tree begins with it. */
 const isLeaf = `(

@@ -1,11 +1,18 @@
-import type { QueryResult, Statement } from '../core/database.ts'
-import type { Scope } from '../core/scope.ts'
-import { documentOf } from './changes.ts'
-import { sortKey } from './collate.ts'
-import { type DatabaseRow, databaseId, inDatabase, type Place, placed, runAll } from './database.ts'
-import type { Doc } from './definition.ts'
-import { syncFaults } from './faults.ts'
-import { type FullRow, fullColumns } from './read.ts'
+import type { QueryResult, Statement } from '../../core/database.ts'
+import type { Scope } from '../../core/scope.ts'
+import { documentOf } from '../changes.ts'
+import { sortKey } from '../collate.ts'
+import {
+  type DatabaseRow,
+  databaseId,
+  inDatabase,
+  type Place,
+  placed,
+  runAll,
+} from '../database.ts'
+import type { Doc } from '../definition.ts'
+import { syncFaults } from '../faults.ts'
+import { type FullRow, fullColumns } from '../read.ts'
 
 /** What a view or an index has of a document. */
 export interface Emitted {

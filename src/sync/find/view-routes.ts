@@ -1,9 +1,9 @@
-import type { View } from './definition.ts'
-import { isObject } from './document.ts'
-import { bad } from './faults.ts'
-import { demand } from './permission.ts'
-import { optionsOf } from './query.ts'
-import { type Asked, bodyIfAny } from './request.ts'
+import type { View } from '../definition.ts'
+import { isObject } from '../document.ts'
+import { bad } from '../faults.ts'
+import { demand } from '../permission.ts'
+import { optionsOf } from '../query.ts'
+import { type Asked, bodyIfAny, jsonAnswer } from '../request.ts'
 import { parseView, queryView, viewSource } from './view-query.ts'
 
 /** The view that a path names. @throws {Fault} `not_found` (404). */
@@ -16,15 +16,12 @@ function viewOf({ place, rest }: Asked): { name: string; view: View } {
   return { name, view: found }
 }
 
-const answer = (text: string) =>
-  new Response(`${text}\n`, { status: 200, headers: { 'content-type': 'application/json' } })
-
 export async function readView(asked: Asked): Promise<Response> {
   const { scope, place, query } = asked
   demand(place, 'read')
   const { name, view } = viewOf(asked)
   const input = parseView(optionsOf(query, await bodyIfAny(asked)), query, view)
-  return answer(await queryView(scope, place, { view, source: viewSource(name, view), input }))
+  return jsonAnswer(await queryView(scope, place, { view, source: viewSource(name, view), input }))
 }
 
 /** Several questions to one view. */
@@ -41,5 +38,5 @@ export async function postViewQueries(asked: Asked): Promise<Response> {
     const input = parseView(optionsOf(query, one), query, view)
     pages.push(await queryView(scope, place, { view, source: viewSource(name, view), input }))
   }
-  return answer(`{"results":[${pages.join(',')}]}`)
+  return jsonAnswer(`{"results":[${pages.join(',')}]}`)
 }

@@ -1,7 +1,12 @@
-import type { Scope } from '../core/scope.ts'
-import { databaseId, inDatabase, type Place, placed } from './database.ts'
-import { isObject } from './document.ts'
-import { bad } from './faults.ts'
+import type { Scope } from '../../core/scope.ts'
+import { databaseId, inDatabase, type Place, placed } from '../database.ts'
+import { isObject } from '../document.ts'
+import { bad } from '../faults.ts'
+import { seenSql } from '../permission.ts'
+import { count } from '../query.ts'
+import { type FullRow, fullColumns } from '../read.ts'
+import { fieldPath, isThere, matches, type Node, parseSelector, valueAt } from '../selector.ts'
+import { documentText } from '../version.ts'
 import {
   byId,
   type Choice,
@@ -13,11 +18,6 @@ import {
   shownIndex,
   sourceOf,
 } from './mango-index.ts'
-import { seenSql } from './permission.ts'
-import { count } from './query.ts'
-import { type FullRow, fullColumns } from './read.ts'
-import { fieldPath, isThere, matches, type Node, parseSelector, valueAt } from './selector.ts'
-import { documentText } from './version.ts'
 import { askRows, viewId } from './view-rows.ts'
 
 /** A request to `_find`, taken apart. */

@@ -1,23 +1,20 @@
-import { isObject, parseDocument } from './document.ts'
-import type { Wrote } from './document-routes.ts'
-import { writeOne } from './edit.ts'
-import { bad, syncFaults } from './faults.ts'
+import { isObject, parseDocument } from '../document.ts'
+import type { Wrote } from '../document-routes.ts'
+import { writeOne } from '../edit.ts'
+import { bad, syncFaults } from '../faults.ts'
+import { demand } from '../permission.ts'
+import { getDocument } from '../read.ts'
+import { type Asked, bodyOf, jsonAnswer } from '../request.ts'
+import { hex } from '../revision.ts'
+import { parseSelector } from '../selector.ts'
 import { explain, findDocuments, parseFind } from './mango-find.ts'
 import { indexesOf, isNamed, type MangoIndex, parseSort, shownIndex } from './mango-index.ts'
-import { demand } from './permission.ts'
-import { getDocument } from './read.ts'
-import { type Asked, bodyOf } from './request.ts'
-import { hex } from './revision.ts'
-import { parseSelector } from './selector.ts'
 
 export async function postFind(asked: Asked): Promise<Response> {
   const { scope, place } = asked
   demand(place, 'read')
   const text = await findDocuments(scope, place, parseFind(await bodyOf(asked)))
-  return new Response(`${text}\n`, {
-    status: 200,
-    headers: { 'content-type': 'application/json' },
-  })
+  return jsonAnswer(text)
 }
 
 export async function postExplain(asked: Asked): Promise<Response> {

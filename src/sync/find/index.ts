@@ -1,0 +1,24 @@
+import type { Part } from '../routes.ts'
+import * as mango from './mango-routes.ts'
+import * as views from './view-routes.ts'
+
+/**
+ * Finding documents by what is in them: `_find`, `_index` and `_explain` (Mango), and the `views` that the host declares.
+ * `sync(base, { identity, databases, parts: [find] })`.
+ *
+ * @see https://docs.couchdb.org/en/stable/api/database/find.html
+ */
+export const find: Part = Object.freeze<Part>({
+  views: true,
+  routes: (inDb, wrote) => [
+    inDb('POST', '/:db/_find', mango.postFind),
+    inDb('POST', '/:db/_explain', mango.postExplain),
+    inDb('GET', '/:db/_index', mango.readIndexes),
+    inDb('POST', '/:db/_index', mango.postIndex(wrote)),
+    inDb('DELETE', '/:db/_index/:ddoc/:type/:name', mango.removeIndex(wrote)),
+    inDb('DELETE', '/:db/_index/_design/:ddoc/:type/:name', mango.removeIndex(wrote)),
+    inDb('GET', '/:db/_design/:ddoc/_view/:view', views.readView),
+    inDb('POST', '/:db/_design/:ddoc/_view/:view', views.readView),
+    inDb('POST', '/:db/_design/:ddoc/_view/:view/queries', views.postViewQueries),
+  ],
+})

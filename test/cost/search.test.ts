@@ -1,4 +1,3 @@
-import { env } from 'cloudflare:workers'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { hostSql, makeSearched } from '../data/search-world.ts'
 import { measurer } from '../kit/measure.ts'

@@ -39,7 +39,7 @@ export interface Trigger {
   table: string
   /** The condition, if any. */
   condition?: string
-  /** One statement, without its semicolon; or several, with those between them. */
+  /** One statement, without its semicolon. */
   run: string
 }
 

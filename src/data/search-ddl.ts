@@ -1,5 +1,5 @@
 import { type DerivedMigration, quotedName } from '../core/derived.ts'
-import { following, nameOf, trigger } from './derived.ts'
+import { following, nameOf, type Trigger, trigger } from './derived.ts'
 import type { SearchConfig, Searched } from './search.ts'
 
 /** The index of a table's words. */
@@ -11,8 +11,11 @@ const tokenizers: Record<SearchConfig, string> = {
   simple: 'unicode61 remove_diacritics 0',
 }
 
+/** In the order in which they are made; SQLite runs the one that was made last first. */
+const events = ['insert', 'again', 'update', 'delete'] as const
+
 /** What FTS5 makes beside an index, and we, by the ends of their names. */
-const beside = ['data', 'idx', 'content', 'docsize', 'config', 'insert', 'update', 'delete']
+const beside = ['data', 'idx', 'content', 'docsize', 'config', ...events]
 
 /** @throws {TypeError} if the index of a table would have the name of what belongs to another one's. */
 export function searchMigrations(searched: readonly Searched[]): readonly DerivedMigration[] {
@@ -32,50 +35,62 @@ export function searchMigrations(searched: readonly Searched[]): readonly Derive
  * held before: that would spoil an index with external content.
  */
 function searchMigration(searched: Searched): DerivedMigration {
-  const { table, columns, config } = searched
+  const { table, columns } = searched
+  const made = (event: string) => nameOf('search', table, event)
+  const ddl = statementsOf(searched)
+  return following('search', {
+    table,
+    makes: [
+      ...events.map((event) => ({ type: 'trigger', name: made(event) }) as const),
+      { type: 'table', name: indexOf(table) },
+    ],
+    sql: [
+      `CREATE VIRTUAL TABLE ${ddl.index} USING fts5(${[...columns].map(quotedName).join(', ')}, content='', contentless_delete=1, tokenize='${tokenizers[searched.config]}')`,
+      ddl.fill,
+      ...events.map((event) => trigger({ name: made(event), table, ...ddl[event] })),
+    ],
+  })
+}
+
+type Deed = Pick<Trigger, 'when' | 'condition' | 'run'>
+
+function statementsOf(searched: Searched): Record<(typeof events)[number], Deed> & {
+  index: string
+  fill: string
+} {
+  const { table, columns } = searched
   const index = quotedName(indexOf(table))
   const names = [...columns].map(quotedName)
   const rowid = (row?: string) => idSql(searched, row)
   const values = (row?: string) => [rowid(row), ...names.map((name) => wordsSql(of(row, name)))]
   const into = `INSERT INTO ${index} (rowid, ${names.join(', ')})`
-  const add = `${into} VALUES (${values('new').join(', ')})`
+  const there = `EXISTS (SELECT 1 FROM ${index} WHERE rowid = ${rowid('new')})`
   const side = (row: string, more = '') =>
     `(${[rowid(row), ...names.map((name) => of(row, name))].map((value) => value + more).join(', ')})`
-  const made = (event: string) => nameOf('search', table, event)
-  return following('search', {
-    table,
-    makes: [
-      ...['insert', 'update', 'delete'].map(
-        (event) => ({ type: 'trigger', name: made(event) }) as const,
-      ),
-      { type: 'table', name: indexOf(table) },
-    ],
-    sql: [
-      `CREATE VIRTUAL TABLE ${index} USING fts5(${names.join(', ')}, content='', contentless_delete=1, tokenize='${tokenizers[config]}')`,
-      `${into} SELECT ${values().join(', ')} FROM ${quotedName(table)}`,
-      trigger({
-        name: made('insert'),
-        when: 'AFTER INSERT',
-        table,
-        // Of a row that REPLACE takes away, SQLite runs no delete trigger.
-        run: `DELETE FROM ${index} WHERE rowid = ${rowid('new')}; ${add}`,
-      }),
-      trigger({
-        name: made('update'),
-        when: 'AFTER UPDATE',
-        table,
-        // By the byte: under the column's own collation a change may be none.
-        condition: `${side('old', ' COLLATE BINARY')} IS NOT ${side('new')}`,
-        run: `DELETE FROM ${index} WHERE rowid IN (${rowid('old')}, ${rowid('new')}); ${add}`,
-      }),
-      trigger({
-        name: made('delete'),
-        when: 'AFTER DELETE',
-        table,
-        run: `DELETE FROM ${index} WHERE rowid = ${rowid('old')}`,
-      }),
-    ],
-  })
+  const words = values('new')
+  const set = ['rowid', ...names].map((name, i) => `${name} = ${words[i]}`).join(', ')
+  return {
+    index,
+    fill: `${into} SELECT ${values().join(', ')} FROM ${quotedName(table)}`,
+    insert: {
+      when: 'AFTER INSERT',
+      condition: `NOT ${there}`,
+      run: `${into} VALUES (${words.join(', ')})`,
+    },
+    // Of a row that REPLACE takes away, SQLite runs no delete trigger: its rowid may come again.
+    again: {
+      when: 'AFTER INSERT',
+      condition: there,
+      run: `UPDATE ${index} SET ${set} WHERE rowid = ${rowid('new')}`,
+    },
+    update: {
+      when: 'AFTER UPDATE',
+      // By the byte: under the column's own collation a change may be none.
+      condition: `${side('old', ' COLLATE BINARY')} IS NOT ${side('new')}`,
+      run: `UPDATE OR REPLACE ${index} SET ${set} WHERE rowid = ${rowid('old')}`,
+    },
+    delete: { when: 'AFTER DELETE', run: `DELETE FROM ${index} WHERE rowid = ${rowid('old')}` },
+  }
 }
 
 const of = (row: string | undefined, name: string): string =>

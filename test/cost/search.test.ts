@@ -77,7 +77,7 @@ describe('a write', () => {
     await costs('/posts', { body: row(2000) }, [1, 1, 3, 4])
     const rows = Array.from({ length: 100 }, (_, i) => row(3000 + i))
     await costs('/posts', { body: rows }, [1, 1, 300, 400])
-    await costs('/posts?id=eq.1', { method: 'PATCH', body: { title: 'other' } }, [1, 1, 4, 4])
+    await costs('/posts?id=eq.1', { method: 'PATCH', body: { title: 'other' } }, [1, 1, 2, 3])
     await costs('/posts?id=eq.1', { method: 'DELETE' }, [1, 1, 1, 2])
   })
 

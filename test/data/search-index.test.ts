@@ -43,7 +43,8 @@ describe('the index has what the table has', () => {
     expect([await indexed('replacing'), await ids('title', 'fts.cat')]).toEqual([[1], []])
     await insert('REPLACE', 7, 'Dogs')
     expect(await ids('title', 'fts.dog')).toEqual([7])
-    await insert('INSERT', 4, 'in its place')
+    // Their ids come again, also where the host's own way with conflicts goes before a trigger's.
+    await insert('INSERT OR IGNORE', 4, 'in its place')
     expect(await ids('title', 'fts.dog')).toEqual([7])
     await run(`UPDATE OR REPLACE posts SET id = 2 WHERE id = 7`)
     expect([await indexed('dog'), await ids('title', 'fts.rat')]).toEqual([[2], [5]])

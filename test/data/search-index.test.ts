@@ -93,6 +93,18 @@ describe('its migration', () => {
       expect.stringContaining('npx leanto migrations'),
     ])
     expect(await remigrate()).toEqual(['data/search_pages'])
+    // One that is older than the declaration.
+    await run(
+      'DROP TABLE leanto_data_search_posts',
+      'CREATE VIRTUAL TABLE leanto_data_search_posts USING fts5(title)',
+    )
+    for (const path of ['/posts?whole=fts.a1', '/authors?select=posts(id)&posts.whole=fts.a1']) {
+      const old = await ask(`/rest/v1${path}`)
+      expect([old.status, await old.text()]).toEqual([
+        500,
+        expect.stringContaining('npx leanto migrations'),
+      ])
+    }
   })
 
   it('and leaves nothing once no table is searched', async () => {

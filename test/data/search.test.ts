@@ -191,7 +191,7 @@ describe('what may be searched', () => {
     expect(await found('/titles?select=id&title=fts.cat')).toEqual([1, 3])
   })
 
-  it('is not what is hidden, which service alone sees', async () => {
+  it('is not what is hidden, which service alone sees (case 35)', async () => {
     expect(await ids('secret', 'fts.treasure')).toBe('400 42703')
     expect(await ids('secret', 'fts.treasure', { token: 'user-ann' })).toBe('400 42703')
     expect(await ids('secret', 'fts.treasure', { key: 'secret' })).toEqual([1, 2])

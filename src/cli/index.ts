@@ -5,20 +5,23 @@ import { apiKeys } from '../core/identity.ts'
 import { checkSecret, randomToken } from '../core/secret.ts'
 import { bold, dim, out } from './print.ts'
 import { Refusal } from './refusal.ts'
-import { migrations, rebuild } from './writing.ts'
+import { migrations, rebuild, search } from './writing.ts'
 
 const usage = `Usage: leanto <command> [options]
 
 Commands:
   migrations [modules…]  Write pending migrations into the host's migrations folder.
                          Without names: of the modules that the Worker imports, and
-                         what follows its tables (live).
+                         what follows its tables (live, search).
       --dir <folder>     The folder; otherwise migrations_dir of the first D1 binding.
       --config <file>    The wrangler config; otherwise as wrangler finds it.
       --from <file>      Where to begin; otherwise \`main\` of the wrangler config. It is
                          loaded to see what its tables ask for.
   rebuild [tables…]      Write what follows the tables anew, all of it or of some, as
                          after a table was replaced or imported by hand. Same options.
+  search drop [tables…]  Print the SQL that drops the indexes of full text, with which
+                         \`wrangler d1 export\` refuses a database. Same options.
+  search make [tables…]  Print the SQL that makes them again.
   secret                 Print a fresh 256-bit value for LEANTO_SECRET.
   keys                   Print the API keys that belong to LEANTO_SECRET
                          (from the environment, else from .dev.vars).
@@ -91,6 +94,8 @@ async function run() {
   if (values.help || command === 'help') return out(usage)
   if (command === 'migrations') return migrations(rest, values)
   if (command === 'rebuild') return rebuild(rest, values)
+  const [way, ...tables] = rest
+  if (command === 'search' && (way === 'drop' || way === 'make')) return search(way, tables, values)
   if (command === 'secret' && rest.length === 0) return secret()
   if (command === 'keys' && rest.length === 0) return keys()
   const wrong =

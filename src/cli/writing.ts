@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { relative, resolve } from 'node:path'
-import { derivedOf } from '../core/derived.ts'
+import { type DerivedMigration, derivedOf, dropsOf } from '../core/derived.ts'
 import type { Migrated } from '../core/migrate.ts'
 import { type Bundle, bundle } from './bundle.ts'
 import type { Deriving } from './derived.ts'
@@ -46,7 +46,7 @@ export async function migrations(names: string[], options: WritingOptions) {
     if (!(error instanceof Refusal)) throw error
     await write(folder, used, lasting)
     throw new Refusal(
-      `${error.message}\nWhat follows its tables (live) was therefore not looked at. Name a file that makes the data module and needs ` +
+      `${error.message}\nWhat follows its tables (live, search) was therefore not looked at. Name a file that makes the data module and needs ` +
         `less around it, such as: npx leanto migrations --from src/backend.ts\nOr, if nothing follows them, name the modules: npx leanto migrations ${[...used].join(' ')}`,
     )
   }
@@ -55,22 +55,48 @@ export async function migrations(names: string[], options: WritingOptions) {
 
 /** `leanto rebuild [tables…]` */
 export async function rebuild(names: string[], options: WritingOptions) {
+  const { host, used, made, migrations } = await derivedBy(options)
+  const tables = chosen(names, migrations, 'Nothing follows any table: none is live or searched.')
+  await write(folderOf(options, host), used, [...(await migratedModules(used)), ...made], {
+    ...derivingOf(made),
+    again: tables,
+  })
+}
+
+/** `leanto search drop [tables…]` and `leanto search make [tables…]`: prints SQL. */
+export async function search(way: 'drop' | 'make', names: string[], options: WritingOptions) {
+  const { migrations } = await derivedBy(options)
+  const searches = migrations.filter(({ id }) => id.startsWith('search_'))
+  const tables = chosen(names, searches, 'No table is searched.')
+  for (const { derived, sql } of searches)
+    if (tables.has(derived.table))
+      for (const statement of way === 'drop' ? dropsOf(derived.makes) : sql) out(`${statement};\n`)
+}
+
+async function derivedBy(options: WritingOptions) {
   const host = await readHost(process.cwd(), options.config)
   const sources = await sourcesOf(host, options)
   const used = importsOf(sources)
   const made = follows(used) ? await modulesMade(sources) : []
-  const tables = new Set([...derivedOf(made).values()].map((one) => one.migration.derived.table))
+  const migrations = [...derivedOf(made).values()].map(({ migration }) => migration)
+  return { host, used, made, migrations }
+}
+
+/** The tables of these names, or all. */
+function chosen(
+  names: readonly string[],
+  migrations: readonly DerivedMigration[],
+  none: string,
+): ReadonlySet<string> {
+  const tables = new Set(migrations.map(({ derived }) => derived.table))
   const unknown = names.find((name) => !tables.has(name))
   if (unknown !== undefined)
     throw new Refusal(
       `Nothing follows a table ${unknown}. Tables: ${[...tables].join(', ') || 'none'}.`,
       2,
     )
-  if (tables.size === 0) throw new Refusal('Nothing follows any table: none is live.')
-  await write(folderOf(options, host), used, [...(await migratedModules(used)), ...made], {
-    ...derivingOf(made),
-    again: names.length > 0 ? new Set(names) : tables,
-  })
+  if (tables.size === 0) throw new Refusal(none)
+  return names.length > 0 ? new Set(names) : tables
 }
 
 const derivingOf = (made: readonly Migrated[]): Deriving => ({

@@ -34,7 +34,7 @@ export function dbFault(error: unknown, view: View, about: Broken): unknown {
   const { message } = error
   const guarded = guardOf(error)
   if (guarded) return guardFault(view, guarded.code, guarded.count, error)
-  if (message.includes('no such table: leanto_data_'))
+  if (message.includes('no such table: leanto_data_') || isIndexFault(message, view))
     return dataFaults.PT500({
       message:
         'The tables of leanto are missing: run `npx leanto migrations` and apply what it writes',
@@ -45,6 +45,17 @@ export function dbFault(error: unknown, view: View, about: Broken): unknown {
   // First: an overloaded database also speaks of "too many", namely requests.
   const passing = unavailable(error)
   return passing === error ? (limitFault(message, error) ?? error) : passing
+}
+
+/** The index of full text is older than what is declared: FTS5 names its columns without their table. */
+function isIndexFault(message: string, { resource }: View): boolean {
+  const name = message.match(/no such column: (.+?)(?:: SQLITE_ERROR)?$/)?.[1]
+  return (
+    name !== undefined &&
+    [resource, ...resource.relations.map(({ target }) => target)].some(({ search }) =>
+      search?.columns.has(name),
+    )
+  )
 }
 
 function guardFault(view: View, code: string, count: string, cause: unknown): unknown {

@@ -7,10 +7,10 @@ import {
 } from '../core/derived.ts'
 
 /*
- * DDL that follows a declaration of `expose`. To add a kind of it, `search` say:
+ * DDL that follows a declaration of `expose`: see `live-ddl.ts` and `search-ddl.ts`. To add a kind of it:
  *
  * 1. Write a function from what is declared of one table to its `Derived` and SQL, and make a migration of it by
- *    `following('search', …)`. All that it makes is named by `nameOf('search', table, …)`, and made by `CREATE` without
+ *    `following(kind, …)`. All that it makes is named by `nameOf(kind, table, …)`, and made by `CREATE` without
  *    `IF NOT EXISTS`: whatever bears one of the names in `makes` is dropped before. Triggers are written by `trigger`.
  * 2. Append the migrations in `migrationsOf` of `index.ts`.
  *

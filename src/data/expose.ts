@@ -6,6 +6,7 @@ import { type Computed, computedFields } from './computed.ts'
 import type { ComputedRelation } from './computed-relations.ts'
 import { checkLive, keptOf, type LiveOption } from './live.ts'
 import type { Relation } from './relations.ts'
+import { checkSearch, type Search, type SearchOption, searchOf } from './search.ts'
 import type { Fragment } from './sql.ts'
 import { type WireType, wireType } from './wire.ts'
 import { checkWriting } from './writing-rules.ts'
@@ -85,6 +86,12 @@ export interface Policies<
    * @default false
    */
   live?: LiveOption<Keys<Table>>
+  /**
+   * The text columns (keys as in drizzle) that `fts`, `plfts`, `phfts` and `wfts` may search. An index of their words is kept
+   * by triggers, which `npx leanto migrations` writes; a write costs what FTS5 writes for it. To search several columns as
+   * one, declare a generated column.
+   */
+  search?: SearchOption<Keys<Table>>
   /**
    * What is the geometry when `application/geo+json` is asked for: a JSON column (key as in drizzle) that holds one, or
    * `[longitude, latitude]`; or two columns of numbers, in that order.
@@ -192,6 +199,7 @@ export function expose<
       )
   }
   checkLive(table, policies.live)
+  checkSearch(table, policies.search)
   const named = {
     defaults: Object.keys(policies.defaults ?? {}),
     hidden: policies.hidden,
@@ -249,6 +257,8 @@ export interface Resource {
   /** Unique sets of columns by their columns' names, with the constraint's name. */
   readonly uniques: ReadonlyMap<string, string>
   readonly maxRows: number
+  /** What of it is searched. */
+  readonly search: Search | undefined
   /** The columns of the GeoJSON geometry: one, two or none. */
   readonly point: readonly string[]
   /** Where `select` can go from here; filled once all tables are known. */
@@ -282,6 +292,7 @@ export function resourceOf(name: string, { table, policies }: Exposed): Resource
     version: [...fields.values()].find(({ version }) => version),
     uniques: uniquesOf(config, primaryKey),
     maxRows: policies.maxRows ?? 1000,
+    search: searchOf({ table, policies }),
     point: [policies.point ?? []]
       .flat()
       .map((key) => (getTableColumns(table)[key] as SQLiteColumn).name),

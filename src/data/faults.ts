@@ -45,6 +45,7 @@ export const dataFaults = faults({
   '428C9': [400, 'cannot write to a generated column'],
   '25006': [405, 'cannot write in a read-only transaction'],
   '42501': [403, 'permission denied'],
+  '42601': [400, 'syntax error'],
   '42703': [400, 'column does not exist'],
   '42704': [400, 'type does not exist'],
   '42803': [400, 'column must appear in the GROUP BY clause or be used in an aggregate function'],

@@ -18,6 +18,8 @@ import { dataMigrations } from './migrations.ts'
 import { relationsOf } from './relations.ts'
 import type { Checked } from './relationships.ts'
 import { dataRoutes } from './routes.ts'
+import { type Searched, searchedTables } from './search.ts'
+import { searchMigrations } from './search-ddl.ts'
 
 export { type Change, type ChangesInput, type ChangesPage, changes } from './changes.ts'
 export { type Computed, type ComputedValue, computed } from './computed.ts'
@@ -134,7 +136,7 @@ export function data<
     name: 'data',
     routes,
     table,
-    migrations: migrationsOf(live),
+    migrations: migrationsOf(live, searchedTables(tables)),
     faults: dataFaults,
     tables,
     functions,
@@ -146,12 +148,13 @@ export function data<
 }
 
 /** @see derived.ts for what follows a declaration of `expose`. */
-const migrationsOf = (live: readonly Live[]): readonly Migration[] =>
+const migrationsOf = (live: readonly Live[], searched: readonly Searched[]): readonly Migration[] =>
   Object.freeze(
     [
       ...dataMigrations,
       ...(live.length > 0 ? [changesMigration] : []),
       ...live.map(liveMigration),
+      ...searchMigrations(searched),
     ].sort(byId),
   )
 

@@ -3,6 +3,7 @@ import type { Embed } from './embed.ts'
 import { dataFaults } from './faults.ts'
 import { operandOf } from './operand.ts'
 import { testSql } from './operators/index.ts'
+import { searches, searchSql } from './operators/search.ts'
 import { type Filter, notEmbedded, type Ordered, type Test } from './query.ts'
 import { isToOne } from './relations.ts'
 import { type Fragment, sql } from './sql.ts'
@@ -16,17 +17,28 @@ export const filterSql = (
   view: View,
   filters: readonly Filter[],
   embeds: Embeds = none,
-): Fragment => every(filters.map((filter) => oneFilter(view, filter, embeds)))
+): Fragment => every(filters.map((filter) => oneFilter(view, filter, { embeds, inverted: false })))
 
-function oneFilter(view: View, filter: Filter, embeds: Embeds): Fragment {
+interface Around {
+  readonly embeds: Embeds
+  /** Whether a group around it is negated. */
+  readonly inverted: boolean
+}
+
+function oneFilter(view: View, filter: Filter, { embeds, inverted }: Around): Fragment {
+  const turned = inverted || filter.negated
   if (filter.kind === 'test') {
     const embed = filter.steps.length === 0 ? embeds.get(filter.column) : undefined
     if (embed && isNullTest(filter)) return filter.negated ? embed.exists : sql`not ${embed.exists}`
     const operand = operandOf(view, filter)
-    const test = view.earlier?.test(operand, filter) ?? testSql(operand, filter)
+    const test = searches(filter)
+      ? searchSql(view, operand, filter, turned)
+      : (view.earlier?.test(operand, filter) ?? testSql(operand, filter))
     return filter.negated ? sql`not (${test})` : test
   }
-  const parts = filter.filters.map((part) => sql`(${oneFilter(view, part, embeds)})`)
+  const parts = filter.filters.map(
+    (part) => sql`(${oneFilter(view, part, { embeds, inverted: turned })})`,
+  )
   const joined = sql.join(parts, filter.kind === 'or' ? ' or ' : ' and ')
   return filter.negated ? sql`not (${joined})` : joined
 }

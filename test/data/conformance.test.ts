@@ -60,6 +60,7 @@ conforms('data', {
     '0002_changes': 'vqhp7FiXcIQm3vBfryGMhc4Jb0kyMU_lh-4vAEvrShU',
     // Not frozen as the others are; but who changes it has every host make its triggers anew.
     live_jots: '7MqJFnpwCcoqbAnP_o7PgoTJD-hIwgJ9EWafhfrLIIQ',
+    search_jots: 'CKprqKjzpFLavrpH9Xlig-ZlrOvRguGg-EFLuP559Ek',
   },
   async prepare(world) {
     world.tokens = { owner: alice, stranger: bob }
@@ -197,6 +198,7 @@ conforms('data', {
     '428C9': post('/kinds', { double: 1 }),
     '25006': owner('/rpc/double?n=1'),
     '42501': owner('/closed'),
+    '42601': owner('/jots?text=fts.(a'),
     '42703': owner('/notes?select=secret'),
     '42704': owner('/notes?select=id::nonsense'),
     '42803': owner('/notes?select=count()&order=id'),

@@ -109,7 +109,7 @@ const tickets = sqliteTable('tickets', {
   value: integer('value'),
 })
 
-/** One whose changes are logged. */
+/** One whose changes are logged, and whose words are searched. */
 const jots = sqliteTable('jots', {
   id: integer('id').primaryKey(),
   ownerId: text('owner_id'),
@@ -167,7 +167,7 @@ export const makeStore = <Env>(base: Base<Env>) =>
       lines: expose(lines, everyone),
       closed: expose(closed, {}),
       dropbox: expose(dropbox, { insert: () => true }),
-      jots: expose(jots, { ...everyone, live: { keep: ['ownerId'] } }),
+      jots: expose(jots, { ...everyone, live: { keep: ['ownerId'] }, search: ['text'] }),
       tickets: expose(tickets, {
         select: () => true,
         insert: (who) => eq(tickets.ownerId, who.id),

@@ -34,7 +34,7 @@ export function testSql(operand: Operand, test: Test): Fragment {
   if (operator === 'cs' || operator === 'cd' || operator === 'ov')
     return containmentSql(operand, operator, value)
   const sign = comparisons.get(operator)
-  // Ranges there are none, and text is searched where the table declares it.
+  // Ranges there are none; text is searched by `search.ts`.
   if (!sign) throw noOperator(operand.type, operator)
   return compareSql(operand, operator, sql`${operand.type.parse(value)}`)
 }

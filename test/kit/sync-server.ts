@@ -47,3 +47,7 @@ export async function startSync(port = 0): Promise<SyncServer> {
     for (const statement of sql) await db.prepare(statement).run()
   return { url: `${url.origin}/couch`, flare, stop: () => flare.dispose() }
 }
+
+/** What a server answers, as JSON. */
+export const answerOf = async (response: Promise<Response> | Response): Promise<PouchDB.Doc> =>
+  (await response).json()

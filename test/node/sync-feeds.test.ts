@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type SyncServer, startSync } from '../kit/sync-server.ts'
+import { answerOf, type SyncServer, startSync } from '../kit/sync-server.ts'
 
 let server: SyncServer
 let n = 0
@@ -41,11 +41,9 @@ function reading(response: Response) {
 describe.each(['couch', 'live'])('held feeds of /%s', (mount) => {
   it('longpoll answers at once with what there is, else with what comes', async () => {
     const url = await make(mount)
-    const now = await (await fetch(`${url}/_changes?feed=longpoll&since=1`)).json()
+    const now = await answerOf(fetch(`${url}/_changes?feed=longpoll&since=1`))
     expect(now.results.map(({ id }: { id: string }) => id)).toEqual(['b'])
-    const held = fetch(`${url}/_changes?feed=longpoll&since=now`).then((response) =>
-      response.json(),
-    )
+    const held = answerOf(fetch(`${url}/_changes?feed=longpoll&since=now`))
     await wait(300)
     await post(url, { _id: 'c' })
     expect((await held).results).toMatchObject([{ seq: 3, id: 'c' }])
@@ -53,7 +51,7 @@ describe.each(['couch', 'live'])('held feeds of /%s', (mount) => {
 
   it('a burst costs one answer', async () => {
     const url = await make(mount)
-    const held = fetch(`${url}/_changes?feed=longpoll&since=2`).then((response) => response.json())
+    const held = answerOf(fetch(`${url}/_changes?feed=longpoll&since=2`))
     await wait(300)
     await Promise.all(Array.from({ length: 10 }, (_, i) => post(url, { _id: `n${i}` })))
     expect((await held).results.length).toBeGreaterThan(1)
@@ -68,9 +66,9 @@ describe.each(['couch', 'live'])('held feeds of /%s', (mount) => {
       writing = false
     })()
     for (let since = 2; seen.length < 40; ) {
-      const page = await (
-        await fetch(`${url}/_changes?feed=longpoll&since=${since}&timeout=3000`)
-      ).json()
+      const page = await answerOf(
+        fetch(`${url}/_changes?feed=longpoll&since=${since}&timeout=3000`),
+      )
       seen.push(...page.results.map(({ id }: { id: string }) => id))
       since = page.last_seq
       if (!writing && page.results.length === 0) break

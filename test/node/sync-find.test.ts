@@ -3,7 +3,7 @@ import PouchMemory from 'pouchdb-adapter-memory'
 import PouchCore from 'pouchdb-core'
 import PouchFind from 'pouchdb-find'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type SyncServer, startSync } from '../kit/sync-server.ts'
+import { answerOf, type SyncServer, startSync } from '../kit/sync-server.ts'
 
 const PouchDB = PouchCore.plugin(PouchMemory).plugin(PouchHttp).plugin(PouchFind)
 
@@ -56,9 +56,9 @@ describe('pouchdb-find', () => {
   it('finds the same here as in its own store, with indexes and without', async () => {
     const remote = new PouchDB(`${server.url}/find-${Date.now()}`)
     const local = new PouchDB(`find-${Date.now()}`, { adapter: 'memory' })
-    for (const db of [remote, local]) await db.bulkDocs(people as never)
+    for (const db of [remote, local]) await db.bulkDocs(people)
     const ids = async (db: typeof remote, request: object) => {
-      const { docs } = await db.find({ limit: 100, ...request } as never)
+      const { docs } = await db.find({ limit: 100, ...request })
       return docs.map(({ _id }) => _id)
     }
     const sorted = async (db: typeof remote, request: object) => (await ids(db, request)).sort()
@@ -115,7 +115,7 @@ describe('pouchdb-find', () => {
         fields: ['n', 'deep.a'],
         limit: 25,
         ...(bookmark ? { bookmark } : {}),
-      } as never)
+      })
       if (page.docs.length === 0) break
       seen.push(...page.docs)
       bookmark = page.bookmark
@@ -124,7 +124,7 @@ describe('pouchdb-find', () => {
       Array.from({ length: 110 }, (_, i) => ({ n: i + 10, deep: { a: i + 10 } })),
     )
     const doc = await db.get('n050')
-    await db.put({ ...doc, n: 1000 } as never)
+    await db.put({ ...doc, n: 1000 })
     await db.remove(await db.get('n051'))
     const found = await db.find({ selector: { n: { $gte: 50 } }, limit: 2, fields: ['_id'] })
     expect(found.docs).toEqual([{ _id: 'n052' }, { _id: 'n053' }])
@@ -148,7 +148,7 @@ describe('pouchdb-find', () => {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
     })
-    expect([response.status, (await response.json()).error]).toEqual([400, error])
+    expect([response.status, (await answerOf(response)).error]).toEqual([400, error])
   })
 })
 
@@ -156,8 +156,8 @@ describe('views of the host', () => {
   it('are asked as CouchDB’s', async () => {
     const url = `${server.url}/views-${Date.now()}`
     const db = new PouchDB(url)
-    await db.bulkDocs(people as never)
-    const ask = async (path: string) => (await fetch(`${url}/_design/people/_view/${path}`)).json()
+    await db.bulkDocs(people)
+    const ask = (path: string) => answerOf(fetch(`${url}/_design/people/_view/${path}`))
     const rows = async (path: string) => (await ask(path)).rows.map(({ id }: { id: string }) => id)
     expect(await rows('by-name?reduce=false')).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
     expect(await rows('by-name?reduce=false&descending=true&limit=2')).toEqual(['f', 'e'])
@@ -185,7 +185,7 @@ describe('views of the host', () => {
     expect((await ask('by-name?reduce=false&key="Ada"&include_docs=true')).rows[0].doc.city).toBe(
       'London',
     )
-    const changed = await (await fetch(`${url}/_changes?filter=people/in&city=Berlin`)).json()
+    const changed = await answerOf(fetch(`${url}/_changes?filter=people/in&city=Berlin`))
     expect(changed.results.map(({ id }: { id: string }) => id)).toEqual(['b', 'c'])
     expect((await fetch(`${url}/_design/people/_view/none`)).status).toBe(404)
   })

@@ -39,9 +39,9 @@ async function contentOf(db: PouchDB.Database) {
       .map(async ({ id, changes, deleted }) => {
         const leaves = await Promise.all(
           changes
-            .map(({ rev }) => rev)
+            .map(({ rev }: { rev: string }) => rev)
             .sort()
-            .map((rev) => db.get(id, { rev, attachments: true })),
+            .map((rev: string) => db.get(id, { rev, attachments: true })),
         )
         const shown = leaves.map(({ _attachments, ...leaf }) => ({
           ...leaf,

@@ -2,7 +2,7 @@ import { createRxDatabase, type RxCollection } from 'rxdb'
 import { replicateCouchDB } from 'rxdb/plugins/replication-couchdb'
 import { getRxStorageMemory } from 'rxdb/plugins/storage-memory'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type SyncServer, startSync } from '../kit/sync-server.ts'
+import { answerOf, type SyncServer, startSync } from '../kit/sync-server.ts'
 
 let server: SyncServer
 let n = 0
@@ -84,7 +84,7 @@ describe('RxDB', () => {
     await expect
       .poll(async () => (await powers(two.heroes)).hero3, { timeout: 20_000 })
       .toBe('back')
-    const onServer = await (await fetch(`${url}/hero3`)).json()
+    const onServer = await answerOf(fetch(`${url}/hero3`))
     expect(onServer).toMatchObject({ power: 'back' })
     expect(onServer._rev).toMatch(/^3-/)
     expect([one.errors, two.errors]).toEqual([[], []])

@@ -4,7 +4,7 @@ import type { Written } from './definition.ts'
 import { limitsOf } from './definition.ts'
 import { checkAttachmentName, checkDocId, isObject, parseDocument } from './document.ts'
 import { copyDocument, deleteDocument, revOfRequest, writeAttachment, writeOne } from './edit.ts'
-import { bad } from './faults.ts'
+import { bad, syncFaults } from './faults.ts'
 import { deleteLocal, getLocal, isLocal, putLocal } from './local.ts'
 import { boundaryOf, readRelated, withBytes } from './multipart.ts'
 import { mixedAnswer, relatedAnswer } from './multipart-answer.ts'
@@ -32,13 +32,20 @@ const wroteOne = (asked: Asked, id: string, rev: string, status: number): Respon
   )
 }
 
+/** What is there, but not by the method that came as far as documents. */
+const endpoints =
+  /^_(all_docs|bulk_docs|bulk_get|changes|compact|design_docs|ensure_full_commit|explain|find|index|local_docs|purge|revs_diff|revs_limit|security|snapshot)$/
+
 /** The id that a path names, where `_design/…` and `_local/…` may be two segments. */
-export function idOf({ rest }: Asked): { id: string; left: readonly string[] } {
+export function idOf(asked: Asked): { id: string; left: readonly string[] } {
+  const { rest } = asked
   const [first = '', second] = rest
   const two = (first === '_design' || first === '_local') && second !== undefined
   const id = two ? `${first}/${second}` : first
-  if (id.startsWith('_') && !id.startsWith('_design/') && !id.startsWith('_local/'))
-    throw bad('not_found', 'missing')
+  if (/^_(?!design\/|local\/)/.test(id)) {
+    if (endpoints.test(id)) throw syncFaults.method_not_allowed()
+    if (asked.request.method === 'GET') throw syncFaults.not_found()
+  }
   return { id: checkDocId(id), left: rest.slice(two ? 2 : 1) }
 }
 

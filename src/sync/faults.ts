@@ -20,7 +20,6 @@ export const syncFaults = faults({
   forbidden: [403, 'You are not allowed to do this.'],
   not_found: [404, 'missing'],
   method_not_allowed: [405, 'Method not allowed here'],
-  not_acceptable: [406, 'No representation that the client accepts'],
   conflict: [409, 'Document update conflict.'],
   checkpoint_expired: [
     410,
@@ -34,7 +33,6 @@ export const syncFaults = faults({
   database_full: [413, 'The database has reached its size limit'],
   bad_content_type: [415, 'Content-Type must be application/json'],
   requested_range_not_satisfiable: [416, 'Requested range not satisfiable'],
-  expectation_failed: [417, 'A document of the group could not be written'],
   too_many_requests: [429, 'Too many requests'],
   misconfigured: [500, 'The server is not configured'],
   service_unavailable: [503, 'The database could not be reached'],

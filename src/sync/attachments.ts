@@ -1,5 +1,6 @@
 import type { Statement } from '../core/database.ts'
 import type { Scope } from '../core/scope.ts'
+import { rowsOf } from './database.ts'
 import type { IncomingAttachment } from './document.ts'
 import { bad } from './faults.ts'
 
@@ -122,13 +123,15 @@ export async function readBlobs(
   const blobs: Blobs = new Map()
   const wanted = [...new Set(hashes)]
   if (wanted.length === 0) return blobs
-  const { results } = await scope.db
-    .prepare(
-      `SELECT p.hash, p.data FROM json_each(?2) w CROSS JOIN leanto_sync_parts p
+  const results = await rowsOf<PartRow>(
+    scope,
+    scope.db
+      .prepare(
+        `SELECT p.hash, p.data FROM json_each(?2) w CROSS JOIN leanto_sync_parts p
        ON p.db = ?1 AND p.hash = w.value ORDER BY p.hash, p.part`,
-    )
-    .bind(database, JSON.stringify(wanted))
-    .all<PartRow>()
+      )
+      .bind(database, JSON.stringify(wanted)),
+  )
   const parts = new Map<string, Uint8Array[]>()
   for (const { hash, data } of results) {
     const list = parts.get(hash) ?? []

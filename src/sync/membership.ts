@@ -1,5 +1,5 @@
 import type { Scope } from '../core/scope.ts'
-import { type DatabaseRow, databaseId, inDatabase, type Place, placed } from './database.ts'
+import { type DatabaseRow, databaseId, inDatabase, type Place, placed, rowsOf } from './database.ts'
 import { again, asHost, writeKept } from './edit.ts'
 import { syncFaults } from './faults.ts'
 import { lossesOf } from './left.ts'
@@ -128,12 +128,14 @@ async function touchRegained(scope: Scope, place: Place): Promise<void> {
       asHost(place),
       living.map((row) => again(row, row.id, row.rev)),
     )
-    await scope.db
-      .prepare(
-        `DELETE FROM leanto_sync_left WHERE db = ?1 AND channel = ?2
+    await rowsOf(
+      scope,
+      scope.db
+        .prepare(
+          `DELETE FROM leanto_sync_left WHERE db = ?1 AND channel = ?2
          AND id IN (SELECT value FROM json_each(?3))`,
-      )
-      .bind(database.id, lossesOf(place), JSON.stringify(rows.map(({ id }) => id)))
-      .run()
+        )
+        .bind(database.id, lossesOf(place), JSON.stringify(rows.map(({ id }) => id))),
+    )
   }
 }

@@ -1,5 +1,5 @@
 import type { Scope } from '../core/scope.ts'
-import { databaseId, inDatabase, type Place, placed } from './database.ts'
+import { databaseId, inDatabase, type Place, placed, rowsOf } from './database.ts'
 import { seenSql } from './permission.ts'
 import { type FullRow, fullColumns, visible } from './read.ts'
 import { decodeTree, leavesOf, revOf } from './rev-tree.ts'
@@ -65,13 +65,15 @@ async function withLeaves(scope: Scope, place: Place, database: number, rows: re
   const torn = new Map(rows.filter(({ tree }) => tree.includes('\n')).map((row) => [row.id, row]))
   const all = rows.map((row) => ({ row: row as VersionRow, whole: row, tree: row.tree }))
   if (torn.size === 0) return all
-  const { results } = await scope.db
-    .prepare(
-      `SELECT r.* FROM json_each(?2) w CROSS JOIN leanto_sync_revisions r ON r.db = ?1 AND r.id = w.value
+  const results = await rowsOf<VersionRow>(
+    scope,
+    scope.db
+      .prepare(
+        `SELECT r.* FROM json_each(?2) w CROSS JOIN leanto_sync_revisions r ON r.db = ?1 AND r.id = w.value
        WHERE r.deleted = 0`,
-    )
-    .bind(database, JSON.stringify([...torn.keys()]))
-    .all<VersionRow & { id: string }>()
+      )
+      .bind(database, JSON.stringify([...torn.keys()])),
+  )
   for (const row of results) {
     const whole = torn.get(row.id) as FullRow
     const leaves = leavesOf(decodeTree(whole.tree)).map(revOf)

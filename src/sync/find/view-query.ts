@@ -1,6 +1,6 @@
 import type { Scope } from '../../core/scope.ts'
 import { sortKey } from '../collate.ts'
-import { databaseId, type Place, placed } from '../database.ts'
+import { databaseId, type Place, placed, rowsOf } from '../database.ts'
 import type { View } from '../definition.ts'
 import { bad } from '../faults.ts'
 import { channelsOf, seenSql } from '../permission.ts'
@@ -203,13 +203,16 @@ async function docsOf(
   show: Show,
 ): Promise<Map<string, string>> {
   const ids = [...new Set(rows.map(({ id, value }) => docIdOf(id, value)))]
-  const { results } = await placed(
+  const results = await rowsOf<FullRow & { db: number }>(
     scope,
-    place,
-    `SELECT d.db, ${fullColumns} FROM json_each(?3) w
+    placed(
+      scope,
+      place,
+      `SELECT d.db, ${fullColumns} FROM json_each(?3) w
      CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`,
-    [JSON.stringify(ids)],
-  ).all<FullRow & { db: number }>()
+      [JSON.stringify(ids)],
+    ),
+  )
   const seen = results.filter((row) => !row.deleted && visible(place, row))
   const shown = seen.map((row) => ({ row, tree: row.tree }))
   const blobs = await blobsFor(scope, seen[0]?.db ?? 0, shown, show)

@@ -8,6 +8,7 @@ import {
   inDatabase,
   type Place,
   placed,
+  rowsOf,
   runAll,
 } from '../database.ts'
 import type { Doc } from '../definition.ts'
@@ -102,13 +103,15 @@ async function begin(scope: Scope, database: DatabaseRow, { name, version }: Row
 
 /** Takes in the next documents. If another request does the same, one of the two does nothing. */
 async function catchUp(scope: Scope, database: DatabaseRow, state: ViewState, source: RowSource) {
-  const { results } = await scope.db
-    .prepare(
-      `SELECT ${fullColumns} FROM leanto_sync_documents d WHERE d.db = ?1 AND d.seq > ?2 ORDER BY d.seq LIMIT ?3`,
-    )
-    .bind(database.id, state.seq, documentsAtOnce)
-    .all<FullRow>()
-  const emitted = results.flatMap((row) => (row.deleted ? [] : rowsOf(row, source)))
+  const results = await rowsOf<FullRow>(
+    scope,
+    scope.db
+      .prepare(
+        `SELECT ${fullColumns} FROM leanto_sync_documents d WHERE d.db = ?1 AND d.seq > ?2 ORDER BY d.seq LIMIT ?3`,
+      )
+      .bind(database.id, state.seq, documentsAtOnce),
+  )
+  const emitted = results.flatMap((row) => (row.deleted ? [] : linesOf(row, source)))
   const last = results.length < documentsAtOnce ? database.update_seq : (results.at(-1)?.seq ?? 0)
   const ids = JSON.stringify(results.map(({ id }) => id))
   const run = (sql: string, ...more: unknown[]) => scope.db.prepare(sql).bind(state.id, ...more)
@@ -146,7 +149,7 @@ async function catchUp(scope: Scope, database: DatabaseRow, state: ViewState, so
 
 type Line = [sort: string, id: string, n: number, key: string, value: string]
 
-function rowsOf(row: FullRow, source: RowSource): Line[] {
+function linesOf(row: FullRow, source: RowSource): Line[] {
   if (row.id.startsWith('_design/')) return []
   let emitted: readonly Emitted[]
   try {

@@ -29,7 +29,7 @@ export async function openDatabase(name = 'open-a', base = makeBase()) {
       },
       ...(body === undefined ? {} : { body }),
     })
-    const text = await response.text()
+    const text = new TextDecoder().decode(await response.arrayBuffer())
     let parsed: Json = text
     try {
       parsed = JSON.parse(text)

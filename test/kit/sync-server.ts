@@ -11,8 +11,14 @@ export interface SyncServer {
   stop(): Promise<void>
 }
 
-/** @param port Also where no test listens: `0` takes a free one. */
-export async function startSync(port = 0): Promise<SyncServer> {
+export interface SyncServerOptions {
+  /** @default one that is free */
+  port?: number
+  /** A folder where its data stays. @default none: it is gone afterwards */
+  persist?: string
+}
+
+export async function startSync({ port, persist }: SyncServerOptions = {}): Promise<SyncServer> {
   const { outputFiles } = await build({
     entryPoints: [`${root}test/kit/sync-worker.ts`],
     bundle: true,
@@ -29,10 +35,10 @@ export async function startSync(port = 0): Promise<SyncServer> {
       'leanto/sync/notifier': `${root}src/sync/notifier/index.ts`,
     },
   })
-  const flare = new Miniflare(
-    convertV4MiniflareOptions({
+  const flare = new Miniflare({
+    ...convertV4MiniflareOptions({
       host: '127.0.0.1',
-      port: port || (await freePort()),
+      port: port ?? (await freePort()),
       modules: true,
       script: outputFiles[0]?.text ?? '',
       compatibilityDate: '2026-10-01',
@@ -40,7 +46,8 @@ export async function startSync(port = 0): Promise<SyncServer> {
       kvNamespaces: ['KV'],
       durableObjects: { SYNC: 'SyncNotifier' },
     }),
-  )
+    ...(persist ? { resourcePersistencePath: persist } : {}),
+  })
   const url = await flare.ready
   const db = await flare.getD1Database('DB')
   for (const { sql } of syncMigrations)

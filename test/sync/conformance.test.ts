@@ -50,9 +50,9 @@ const documents = (path: string, real: string): Row[] => {
       isLocal ? by(401, 200, 200, 200) : writes(200),
       (world) => ({
         method: 'DELETE',
-        headers: isLocal
-          ? {}
-          : { 'if-match': (admin ? world.made.designRev : rev(world)) as string },
+        headers: {
+          'if-match': (isLocal ? '' : admin ? world.made.designRev : rev(world)) as string,
+        },
       }),
     ),
     row(`COPY ${path}`, `${real}old`, isLocal ? by(401, 404, 403, 404) : writes(), {

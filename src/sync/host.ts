@@ -5,7 +5,6 @@ import { checkName, type Place } from './database.ts'
 import type { Doc, Written } from './definition.ts'
 import { parseDocument } from './document.ts'
 import { writeOne } from './edit.ts'
-import { bad } from './faults.ts'
 import { hostItself } from './permission.ts'
 import { getDocument } from './read.ts'
 import type { Find } from './request.ts'
@@ -56,7 +55,7 @@ export function hostVerbs(
   const placeAt = ({ database, owner }: At): Place => {
     checkName(database)
     const found = find(database)
-    if (!found) throw bad('not_found', `Database \`${database}\` is not declared.`)
+    if (!found) throw new TypeError(`sync: database \`${database}\` is not declared`)
     const { definition } = found
     if ((definition.kind === 'owned') !== (owner !== undefined))
       throw new TypeError(
@@ -68,8 +67,9 @@ export function hostVerbs(
   }
   return {
     async get(scope, { id, rev, ...at }) {
+      const place = placeAt(at)
       try {
-        const { text } = await getDocument(scope, placeAt(at), { id, rev, show: {} })
+        const { text } = await getDocument(scope, place, { id, rev, show: {} })
         return JSON.parse(text) as Doc
       } catch (fault) {
         if (fault instanceof Fault && fault.code === 'not_found') return null

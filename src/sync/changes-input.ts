@@ -41,7 +41,7 @@ const feeds = ['normal', 'longpoll', 'continuous', 'eventsource'] as const
  *
  * @throws {Fault} `bad_request` (400).
  */
-export function parseSince(value: unknown): number | 'now' {
+function parseSince(value: unknown): number | 'now' {
   if (value === undefined || value === '' || value === 0 || value === null) return 0
   if (value === 'now') return 'now'
   const text = typeof value === 'string' ? value.replace(/^"(.*)"$/, '$1') : String(value)

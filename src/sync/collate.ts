@@ -59,9 +59,6 @@ function bytesOf(value: unknown): number[] {
 /** A value as hex digits that sort, as text, as the value does. */
 export const sortKey = (value: unknown): string => hex(new Uint8Array(bytesOf(value)).buffer)
 
-/** Sorts after every key that begins with the same elements. */
-export const afterAll = 'ff'
-
 /** @returns Below, at or above 0. */
 export function compare(a: unknown, b: unknown): number {
   if (typeof a === 'number' && typeof b === 'number') return a - b

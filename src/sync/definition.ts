@@ -152,7 +152,7 @@ function checkRules(name: string, rules: Rules) {
 }
 
 /** In bytes. */
-export const largestDocument = 1024 * 1024
+const largestDocument = 1024 * 1024
 
 export const limitsOf = ({ limits = {} }: Rules): Required<Limits> => ({
   document: largestDocument,

@@ -37,7 +37,7 @@ const endpoints =
   /^_(all_docs|bulk_docs|bulk_get|changes|compact|design_docs|ensure_full_commit|explain|find|index|local_docs|purge|revs_diff|revs_limit|security|snapshot)$/
 
 /** The id that a path names, where `_design/…` and `_local/…` may be two segments. */
-export function idOf(asked: Asked): { id: string; left: readonly string[] } {
+function idOf(asked: Asked): { id: string; left: readonly string[] } {
   const { rest } = asked
   const [first = '', second] = rest
   const two = (first === '_design' || first === '_local') && second !== undefined

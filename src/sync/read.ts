@@ -39,7 +39,7 @@ export interface Found {
  * @param aside `names` is enough for `_revs_info`.
  * @throws {Fault} `not_found` (404) "missing", also for who may not see it.
  */
-export async function find(
+async function find(
   scope: Scope,
   place: Place,
   { id, aside }: { id: string; aside?: 'names' | 'whole' | undefined },

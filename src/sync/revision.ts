@@ -4,7 +4,7 @@ import type { RevPath } from './rev-tree.ts'
 /** `<generation>-<hash>`; the hash is any word, as other stores make them in other ways. */
 const revShape = /^(\d{1,15})-([^\s"\\]{1,128})$/
 
-export const isRev = (value: unknown): value is string =>
+const isRev = (value: unknown): value is string =>
   typeof value === 'string' && revShape.test(value) && !value.startsWith('0')
 
 /** @throws {Fault} `bad_request` (400) "Invalid rev format". */

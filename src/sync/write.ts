@@ -103,7 +103,7 @@ async function writeRound(
   const { rules } = place.definition
   const { database, states } = await readStates(scope, place, documents)
   const blobs: Blobs = new Map()
-  for (const incoming of documents) {
+  const edit = async (incoming: Incoming) => {
     const state = states.get(incoming.id) as State
     try {
       const rev = await apply(place, state, incoming, { newEdits, blobs })
@@ -114,6 +114,13 @@ async function writeRound(
       outcomes.set(incoming, { id: incoming.id, ...(rev ? { rev } : {}), fault: error })
     }
   }
+  // Digests take their time: those of different documents are made side by side, edits of one after the other.
+  const byId = Map.groupBy(documents, ({ id }) => id)
+  await Promise.all(
+    [...byId.values()].map(async (edits) => {
+      for (const one of edits) await edit(one)
+    }),
+  )
   const limit = database.revs_limit ?? rules.revsLimit ?? 200
   const plans = [...states.values()].flatMap(
     (state) => planOf(state, limit, rules.keepRevisions ?? false) ?? [],

@@ -34,7 +34,7 @@ export const open = { read: anyone, write: anyone, admin: anyone }
 
 const isAlice = ({ id }: { id: string | null }) => id === 'alice'
 
-export const rules: Rules = {
+const rules: Rules = {
   validate(doc, _, who) {
     if (doc.by !== undefined && doc.by !== who.id) throw unauthorized('Sign your own name.')
   },

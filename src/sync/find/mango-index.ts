@@ -115,7 +115,7 @@ export function parseSort(sort: unknown): { fields: string[]; descending: boolea
 }
 
 /** The conditions that hold for every document that a selector finds. */
-export function conditionsOf(node: Node): Condition[] {
+function conditionsOf(node: Node): Condition[] {
   if (node.kind === 'field') return [node]
   return node.kind === 'and' ? node.nodes.flatMap(conditionsOf) : []
 }

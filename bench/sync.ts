@@ -46,14 +46,14 @@ const documents = (count: number) =>
     done: i % 2 === 0,
   }))
 
-const post = async (url: string, body: unknown) => {
+const post = async (url: string, body: unknown): Promise<{ id: string; rev: string }[]> => {
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
   })
   if (!response.ok) throw new Error(`${url}: ${response.status} ${await response.text()}`)
-  return response.json()
+  return (await response.json()) as { id: string; rev: string }[]
 }
 
 let names = 0

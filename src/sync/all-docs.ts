@@ -4,7 +4,7 @@ import { type DatabaseRow, databaseId, inDatabase, type Place, placed } from './
 import { bad } from './faults.ts'
 import { channelsOf, seenSql } from './permission.ts'
 import { count, either, flag, json, type Options } from './query.ts'
-import { type FullRow, fullColumns, visible } from './read.ts'
+import { columnsFor, type FullRow, visible } from './read.ts'
 import { blobsFor, documentText, type Show } from './version.ts'
 
 /** A page of `_all_docs`, as it was asked for. */
@@ -137,14 +137,18 @@ export function countStatement(scope: Scope, place: Place): Statement {
   )
 }
 
-const byKeys = (scope: Scope, place: Place, keys: readonly unknown[]): Statement =>
-  placed(
+function byKeys(scope: Scope, place: Place, keys: readonly unknown[]): Statement {
+  const values: unknown[] = [
+    JSON.stringify([...new Set(keys.filter((key) => typeof key === 'string'))]),
+  ]
+  return placed(
     scope,
     place,
-    `SELECT ${fullColumns} FROM json_each(?3) w
+    `SELECT ${columnsFor(place, values)} FROM json_each(?3) w
      CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`,
-    [JSON.stringify([...new Set(keys.filter((key) => typeof key === 'string'))])],
+    values,
   )
+}
 
 function byRange(scope: Scope, place: Place, input: AllDocsInput): Statement {
   const { range, descending, limit, skip } = input
@@ -161,7 +165,7 @@ function byRange(scope: Scope, place: Place, input: AllDocsInput): Statement {
   return placed(
     scope,
     place,
-    `SELECT ${fullColumns} FROM leanto_sync_documents d INDEXED BY leanto_sync_documents_id
+    `SELECT ${columnsFor(place, values)} FROM leanto_sync_documents d INDEXED BY leanto_sync_documents_id
      WHERE d.db = ${databaseId} AND ${conditions.join(' AND ')}
      ORDER BY d.id ${descending ? 'DESC' : ''} LIMIT ${at(limit)} OFFSET ${at(skip)}`,
     values,

@@ -5,7 +5,7 @@ import { checkDocId, isObject } from './document.ts'
 import { bad, errorOf } from './faults.ts'
 import { type LeftRow, leftStatement, lossRev, lossText } from './left.ts'
 import { channelsOf } from './permission.ts'
-import { type Found, type FullRow, fullColumns, openRevisions, visible } from './read.ts'
+import { columnsFor, type Found, type FullRow, openRevisions, visible } from './read.ts'
 import { parseRev } from './revision.ts'
 import { blobsFor, documentText, type Show, type VersionRow } from './version.ts'
 
@@ -37,13 +37,14 @@ export async function bulkGet(
   const asked = parseBody(body)
   const wanted = asked.filter((one): one is Wanted => !('error' in one))
   const ids = [...new Set(wanted.map(({ id }) => id))]
+  const values: unknown[] = [JSON.stringify(ids)]
   const { database, results } = await inDatabase(scope, place, [
     placed(
       scope,
       place,
-      `SELECT ${fullColumns} FROM json_each(?3) w
+      `SELECT ${columnsFor(place, values)} FROM json_each(?3) w
        CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`,
-      [JSON.stringify(ids)],
+      values,
     ),
     ...(channelsOf(place) === null ? [] : [leftStatement(scope, place, ids)]),
   ])

@@ -6,7 +6,7 @@ import type { Doc } from './definition.ts'
 import { syncFaults } from './faults.ts'
 import { leftSql, lossRev, lossText } from './left.ts'
 import { channelsOf, seenSql } from './permission.ts'
-import type { FullRow } from './read.ts'
+import { type FullRow, leavesSql } from './read.ts'
 import { decodeTree, leavesOf, revOf } from './rev-tree.ts'
 import { blobsFor, documentText } from './version.ts'
 
@@ -25,7 +25,6 @@ export interface ChangesPage {
 }
 
 interface ChangeRow extends FullRow {
-  /** Of a document in conflict: a JSON list of the revisions that who asks may see; `null` for all of them. */
   leaves: string | null
   /** Whether it is something that who asks sees no more: then `rev` is the last one that they saw. */
   gone: number
@@ -125,18 +124,12 @@ function passing(rows: readonly ChangeRow[], filter: FeedFilter, limit: number) 
 export const documentOf = (row: FullRow): Doc => JSON.parse(documentText(row, {}, row)) as Doc
 
 function statement(scope: Scope, place: Place, input: PageInput, size: number): Statement {
-  const { filter, since, descending, includeDocs, allLeaves } = input
+  const { filter, since, descending, includeDocs } = input
   const values: unknown[] = []
   const at = (value: unknown) => `?${values.push(value) + 2}`
   const needsBody = includeDocs || filter?.kind === 'test'
   const members = channelsOf(place) !== null
-  // A leaf that someone may not see must not be named: they could not fetch it.
-  const leaves =
-    allLeaves && members
-      ? `(SELECT json_group_array(r.rev) FROM leanto_sync_revisions r
-          WHERE r.db = d.db AND r.id = d.id AND ${seenSql(place, values, 'r.channels')})`
-      : 'NULL'
-  const columns = `d.id, d.rev, d.deleted, d.channels, d.seq, d.tree, ${leaves} leaves, 0 gone,
+  const columns = `d.id, d.rev, d.deleted, d.channels, d.seq, d.tree, ${leavesSql(place, values)} leaves, 0 gone,
     ${needsBody ? 'd.atts, d.body' : "NULL atts, '{}' body"}`
   const from =
     filter?.kind === 'ids'

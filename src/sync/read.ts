@@ -1,7 +1,7 @@
 import type { Scope } from '../core/scope.ts'
 import { type DatabaseRow, databaseId, inDatabase, type Place, placed } from './database.ts'
 import { bad, syncFaults } from './faults.ts'
-import { channelsOf, sees } from './permission.ts'
+import { channelsOf, seenSql, sees } from './permission.ts'
 import { decodeTree, leavesFrom, leavesOf, revOf } from './rev-tree.ts'
 import { blobsFor, documentText, type Show, shownAttachments, type VersionRow } from './version.ts'
 
@@ -9,6 +9,8 @@ import { blobsFor, documentText, type Show, shownAttachments, type VersionRow } 
 export interface FullRow extends VersionRow {
   seq: number
   tree: string
+  /** A JSON list of the other leaves that who asks may see; `null` for all of them. */
+  leaves?: string | null
 }
 
 /** One of the answers to a read of several revisions: the document's text, or the revision that is not here. */
@@ -24,6 +26,21 @@ export interface Attached {
 }
 
 export const fullColumns = 'd.id, d.rev, d.deleted, d.channels, d.atts, d.body, d.seq, d.tree'
+
+/**
+ * `fullColumns` with those leaves, besides the winner, that who asks may see: one that they may not must not be named, as
+ * they could not fetch it.
+ *
+ * @param values Takes the parameter that it needs.
+ */
+export const columnsFor = (place: Place, values: unknown[]): string =>
+  `${fullColumns}, ${leavesSql(place, values)} leaves`
+
+export const leavesSql = (place: Place, values: unknown[]): string =>
+  channelsOf(place) === null
+    ? 'NULL'
+    : `CASE WHEN instr(d.tree, char(10)) > 0 THEN (SELECT json_group_array(r.rev) FROM leanto_sync_revisions r
+        WHERE r.db = d.db AND r.id = d.id AND ${seenSql(place, values, 'r.channels')}) END`
 
 /** A document with its revisions that are kept aside. */
 export interface Found {
@@ -44,13 +61,14 @@ async function find(
   place: Place,
   { id, aside }: { id: string; aside?: 'names' | 'whole' | undefined },
 ): Promise<Found> {
+  const values: unknown[] = [id]
   const columns = aside === 'names' ? `id, rev, deleted, channels, NULL atts, '{}' body` : '*'
   const { database, results } = await inDatabase(scope, place, [
     placed(
       scope,
       place,
-      `SELECT ${fullColumns} FROM leanto_sync_documents d WHERE d.db = ${databaseId} AND d.id = ?3`,
-      [id],
+      `SELECT ${columnsFor(place, values)} FROM leanto_sync_documents d WHERE d.db = ${databaseId} AND d.id = ?3`,
+      values,
     ),
     ...(aside
       ? [
@@ -114,7 +132,7 @@ export async function getDocument(
   if (rev === undefined && row.deleted) throw bad('not_found', 'deleted')
   const version = rev === undefined ? row : versionOf(found, rev, latest)
   if (!version) throw syncFaults.not_found()
-  const whole = { tree: row.tree, seq: row.seq, available: available(found) }
+  const whole = { ...row, available: available(found) }
   const blobs = await blobsFor(scope, found.database.id, [{ row: version, tree: row.tree }], show)
   return {
     text: documentText(version, show, whole, blobs),
@@ -146,10 +164,10 @@ export function openRevisions(
   const tree = decodeTree(row.tree)
   const wanted =
     revs === 'all'
-      ? leavesOf(tree).map(revOf)
+      ? leavesOf(tree).map(revOf).filter(of)
       : latest
         ? revs.flatMap((rev) => {
-            const leaves = leavesFrom(tree, rev).map(revOf)
+            const leaves = leavesFrom(tree, rev).map(revOf).filter(of)
             return leaves.length > 0 ? leaves : [rev]
           })
         : revs
@@ -171,10 +189,10 @@ export async function getRevisions(
     return { revisions: input.revs.map((rev) => ({ rev, text: null })), found: null }
   }
   const open = openRevisions(found, input)
-  const { tree, seq } = found.row
+  const { tree } = found.row
   const rows = open.flatMap(([, row]) => (row ? [{ row, tree }] : []))
   const blobs = await blobsFor(scope, found.database.id, rows, show)
-  const whole = { tree, seq, available: available(found) }
+  const whole = { ...found.row, available: available(found) }
   const revisions = open.map(
     ([rev, row]): OpenRevision =>
       row

@@ -41,6 +41,8 @@ export interface Whole {
   seq: number
   /** Old revisions whose bodies are kept, with whether they are tombstones. */
   available?: ReadonlyMap<string, boolean>
+  /** A JSON list of the other leaves that may be named; `null` for all of them. */
+  leaves?: string | null
 }
 
 export type BlobsByHash = ReadonlyMap<string, Uint8Array>
@@ -80,7 +82,10 @@ function treeMembers(row: VersionRow, show: Show, whole: Whole): string[] {
     })
     members.push(`"_revs_info":${JSON.stringify(info)}`)
   }
-  const others = leavesOf(tree).filter((leaf) => revOf(leaf) !== row.rev)
+  const named = typeof whole.leaves === 'string' ? new Set(JSON.parse(whole.leaves)) : null
+  const others = leavesOf(tree).filter(
+    (leaf) => revOf(leaf) !== row.rev && (named?.has(revOf(leaf)) ?? true),
+  )
   const list = (name: string, deleted: boolean) => {
     const revs = others.filter((leaf) => leaf.deleted === deleted).map(revOf)
     if (revs.length > 0) members.push(`"${name}":${JSON.stringify(revs)}`)

@@ -4,7 +4,7 @@ import { isObject } from '../document.ts'
 import { bad } from '../faults.ts'
 import { seenSql } from '../permission.ts'
 import { count } from '../query.ts'
-import { type FullRow, fullColumns } from '../read.ts'
+import { columnsFor, type FullRow } from '../read.ts'
 import { fieldPath, isThere, matches, type Node, parseSelector, valueAt } from '../selector.ts'
 import { documentText } from '../version.ts'
 import {
@@ -157,7 +157,7 @@ async function readPage(
       placed(
         scope,
         place,
-        `SELECT ${fullColumns}, '' sort FROM leanto_sync_documents d INDEXED BY leanto_sync_documents_id
+        `SELECT ${columnsFor(place, values)}, '' sort FROM leanto_sync_documents d INDEXED BY leanto_sync_documents_id
          WHERE d.db = ${databaseId} ${after ? `AND d.id ${beyond} ${at(after[1])}` : ''}
            AND NOT (d.id >= '_design/' AND d.id < '_design0') AND d.deleted = 0 AND ${seenSql(place, values)}
          ORDER BY d.id ${down ? 'DESC' : ''} LIMIT ${at(size)}`,
@@ -166,7 +166,7 @@ async function readPage(
     ])
     return (results[0]?.results ?? []) as unknown as IndexRow[]
   }
-  const sql = `SELECT v.sort, ${fullColumns} FROM leanto_sync_rows v
+  const sql = `SELECT v.sort, ${columnsFor(place, values)} FROM leanto_sync_rows v
     CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = v.id
     WHERE v.view = ${viewId} AND v.sort BETWEEN ${at(choice.low)} AND ${at(choice.high)}
       ${after ? `AND (v.sort, v.id) ${beyond} (${at(after[0])}, ${at(after[1])})` : ''} AND ${seenSql(place, values)}

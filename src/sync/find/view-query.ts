@@ -5,7 +5,7 @@ import type { View } from '../definition.ts'
 import { bad } from '../faults.ts'
 import { channelsOf, seenSql } from '../permission.ts'
 import { count, either, flag, json, type Options, word } from '../query.ts'
-import { type FullRow, fullColumns, visible } from '../read.ts'
+import { columnsFor, type FullRow, visible } from '../read.ts'
 import { blobsFor, documentText, type Show } from '../version.ts'
 import { reduceRows } from './reduce.ts'
 import { askRows, type Emitted, type RowSource, viewId } from './view-rows.ts'
@@ -203,14 +203,15 @@ async function docsOf(
   show: Show,
 ): Promise<Map<string, string>> {
   const ids = [...new Set(rows.map(({ id, value }) => docIdOf(id, value)))]
+  const values: unknown[] = [JSON.stringify(ids)]
   const results = await rowsOf<FullRow & { db: number }>(
     scope,
     placed(
       scope,
       place,
-      `SELECT d.db, ${fullColumns} FROM json_each(?3) w
+      `SELECT d.db, ${columnsFor(place, values)} FROM json_each(?3) w
      CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`,
-      [JSON.stringify(ids)],
+      values,
     ),
   )
   const seen = results.filter((row) => !row.deleted && visible(place, row))

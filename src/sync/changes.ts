@@ -153,7 +153,7 @@ function statement(scope: Scope, place: Place, input: PageInput, size: number): 
   )
 }
 
-/** What who asks saw and sees no more. @see left.ts */
+/** What who asks saw and sees no more: what came after their checkpoint they never had. @see left.ts */
 function goneSql(place: Place, { since, filter }: PageInput, values: unknown[]): string {
   const at = (value: unknown) => `?${values.push(value) + 2}`
   const ids =
@@ -162,7 +162,7 @@ function goneSql(place: Place, { since, filter }: PageInput, values: unknown[]):
       : ''
   return `SELECT l.id, l.rev, 1, NULL, max(l.seq) seq, d.tree, NULL, 1, NULL, '{}' FROM leanto_sync_left l
     CROSS JOIN leanto_sync_documents d ON d.db = l.db AND d.id = l.id
-    WHERE l.db = ${databaseId} AND l.seq > ${at(since)} ${ids} AND ${leftSql(place, values)} GROUP BY l.id`
+    WHERE l.db = ${databaseId} AND l.seq > ${at(since)} AND d.born <= ${at(since)} ${ids} AND ${leftSql(place, values)} GROUP BY l.id`
 }
 
 async function linesOf(

@@ -9,11 +9,11 @@ import type { Watcher } from './watch.ts'
 export const readChanges =
   (watcher: Watcher) =>
   async (asked: Asked): Promise<Response> => {
-    const { scope, place, query, request } = asked
+    const { place, query, request } = asked
     demand(place, 'read')
     const body = await bodyIfAny(asked)
     const options = optionsOf(query, body)
     const filter = await filterOf(asked, options, body)
     const lastEvent = request.headers.get('last-event-id')
-    return changesFeed(scope, place, parseFeed(options, filter, lastEvent), watcher)
+    return changesFeed(asked, parseFeed(options, filter, lastEvent), watcher)
   }

@@ -4,6 +4,8 @@ import { type ChangeLine, type ChangesPage, changesPage, changesParts } from './
 import type { FeedInput, PageInput } from './changes-input.ts'
 import type { Place } from './database.ts'
 import { followMembership } from './membership.ts'
+import { demand } from './permission.ts'
+import type { Asked } from './request.ts'
 import type { Watcher } from './watch.ts'
 
 const encoder = new TextEncoder()
@@ -18,16 +20,16 @@ const longestHold = 5 * 60 * 1000
  * @throws {Fault} what the first reading throws; after that a held feed only ends.
  */
 export async function changesFeed(
-  scope: Scope,
-  place: Place,
+  asked: Asked,
   input: FeedInput,
   watcher: Watcher,
 ): Promise<Response> {
+  const { scope, place } = asked
   await followMembership(scope, place)
   if (input.feed === 'normal') return normal(scope, place, input)
   const first = await changesPage(scope, place, input.feed === 'longpoll' ? input : held(input))
-  if (input.feed === 'longpoll') return longpoll(scope, place, { input, first, watcher })
-  return continuous(scope, place, { input, first, watcher })
+  if (input.feed === 'longpoll') return longpoll({ asked, input, first, watcher })
+  return continuous({ asked, input, first, watcher })
 }
 
 /** Bounded, so that a page of a long feed is sent before all of it is read. */
@@ -71,16 +73,14 @@ async function normal(scope: Scope, place: Place, input: FeedInput): Promise<Res
 }
 
 interface Holding {
+  asked: Asked
   input: FeedInput
   first: ChangesPage
   watcher: Watcher
 }
 
-async function longpoll(
-  scope: Scope,
-  place: Place,
-  { input, first, watcher }: Holding,
-): Promise<Response> {
+async function longpoll(holding: Holding): Promise<Response> {
+  const { input, first } = holding
   const space = spacing(input)
   const body = (page: ChangesPage) => page.lines.map(space).join(',\n') + tail(page)
   const head = '{"results":[\n'
@@ -89,7 +89,7 @@ async function longpoll(
   return streamed('application/json', async (send) => {
     await send(head)
     let page = first
-    for await (const next of pages(scope, place, { input, first, watcher }, send, '\n')) {
+    for await (const next of pages(holding, send, '\n')) {
       page = next
       if (page.lines.length > 0) break
     }
@@ -97,11 +97,8 @@ async function longpoll(
   })
 }
 
-async function continuous(
-  scope: Scope,
-  place: Place,
-  { input, first, watcher }: Holding,
-): Promise<Response> {
+async function continuous(holding: Holding): Promise<Response> {
+  const { input, first } = holding
   const events = input.feed === 'eventsource'
   const type = events ? 'text/event-stream' : 'application/json'
   const space = spacing(input)
@@ -117,7 +114,7 @@ async function continuous(
     }
     await sendPage()
     if (left > 0)
-      for await (const next of pages(scope, place, { input, first, watcher }, send, beat)) {
+      for await (const next of pages(holding, send, beat)) {
         page = { ...next, lines: next.lines.slice(0, left) }
         await sendPage()
         if (left <= 0) break
@@ -128,13 +125,12 @@ async function continuous(
 
 /** What comes after a page, as it comes, until nothing has come for the time that was asked for. */
 async function* pages(
-  scope: Scope,
-  place: Place,
-  { input, first, watcher }: Holding,
+  { asked, input, first, watcher }: Holding,
   send: (text: string) => Promise<void>,
   beat: string,
 ): AsyncGenerator<ChangesPage> {
-  const watch = await watcher.open(scope, place)
+  const { scope } = asked
+  const watch = await watcher.open(scope, asked.place)
   const held = Date.now() + longestHold
   let quiet = Date.now() + input.timeout
   let at = first
@@ -155,6 +151,10 @@ async function* pages(
         since: at.lastSeq,
         limit: Math.min(input.limit, 500),
       }
+      // Who may not read any more, or not all, is not told what comes.
+      const place = await asked.again()
+      demand(place, 'read')
+      await followMembership(scope, place)
       at = await changesPage(scope, place, next)
       if (at.lines.length > 0) quiet = Date.now() + input.timeout
       yield at

@@ -30,7 +30,8 @@ export async function filterOf(
   }
   if (name === '_design') return { kind: 'design' }
   if (name === '_view') return viewFilter(asked, word(options, 'view'))
-  const test = place.definition.rules.filters?.[name]
+  const { filters } = place.definition.rules
+  const test = filters && Object.hasOwn(filters, name) ? filters[name] : undefined
   if (!test) throw bad('not_found', 'missing json key: filters')
   const request = { query: Object.fromEntries(query), who: place.who }
   return { kind: 'test', test: (doc) => test(doc, request) }
@@ -45,7 +46,8 @@ function idsOf(ids: unknown): FeedFilter {
 function viewFilter({ place }: Asked, name: string | undefined): FeedFilter {
   if (name === undefined || !/^[^/]+\/[^/]+$/.test(name))
     throw bad('bad_request', '`view` filter parameter is not valid.')
-  const view = place.definition.rules.views?.[name]
+  const { views } = place.definition.rules
+  const view = views && Object.hasOwn(views, name) ? views[name] : undefined
   if (!view) throw bad('not_found', 'missing json key: views')
   return { kind: 'test', test: (doc) => emits(view.map, doc) }
 }

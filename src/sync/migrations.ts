@@ -17,7 +17,7 @@ export const syncMigrations: readonly Migration[] = Object.freeze([
       // By sequence: a feed is one range, and a body is never put into the middle. The wide column is the last.
       `CREATE TABLE IF NOT EXISTS leanto_sync_documents (
          db INTEGER NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, rev TEXT NOT NULL, deleted INTEGER NOT NULL,
-         size INTEGER NOT NULL, at INTEGER NOT NULL, tree TEXT NOT NULL, channels TEXT, atts TEXT, body TEXT NOT NULL,
+         size INTEGER NOT NULL, at INTEGER NOT NULL, born INTEGER NOT NULL, tree TEXT NOT NULL, channels TEXT, atts TEXT, body TEXT NOT NULL,
          PRIMARY KEY (db, seq)
        ) WITHOUT ROWID`,
       'CREATE UNIQUE INDEX IF NOT EXISTS leanto_sync_documents_id ON leanto_sync_documents (db, id)',

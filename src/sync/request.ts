@@ -17,6 +17,8 @@ export interface Asked {
   readonly query: URLSearchParams
   /** Where the module is mounted, without a slash at its end. */
   readonly mount: string
+  /** Asks once more who this is and what they may do, for what is held long. @throws {Fault} as the first time. */
+  readonly again: () => Promise<Place>
 }
 
 /** Finds how a database of a name is kept. */

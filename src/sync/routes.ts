@@ -1,6 +1,5 @@
 import type { Context } from 'hono'
-import { guest } from '../core/identity.ts'
-import type { Identity, Principal } from '../core/ports.ts'
+import type { Identity } from '../core/ports.ts'
 import type { Route } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import * as database from './database-routes.ts'
@@ -103,9 +102,9 @@ export function syncRoutes(input: RoutesInput): Route[] {
     ...parts.flatMap(({ routes }) => routes(inDb, wrote)),
     ...documents('/:db/_local/:id'),
     ...documents('/:db/_design/:id'),
-    ...attachments('/:db/_design/:id/:name{.+}'),
+    ...attachments('/:db/_design/:id/:name{[\\s\\S]+}'),
     ...documents('/:db/:id'),
-    ...attachments('/:db/:id/:name{.+}'),
+    ...attachments('/:db/:id/:name{[\\s\\S]+}'),
     // With a slash at the end of the mount, the welcome is found here.
     ['GET', '/*', (scope, c) => (isMount(c) ? server.welcome(scope) : refuse())],
     ...(['POST', 'PUT', 'PATCH', 'DELETE', 'COPY'] as const).map(
@@ -124,16 +123,18 @@ async function askedOf(
   c: Context,
   path: string,
 ): Promise<Asked> {
-  const who: Principal = await identity.principal(scope, withBearer(c.req.raw))
   const { mount, segments } = segmentsOf(c, path)
   const [name = '', ...rest] = segments
+  const again = async () =>
+    placeOf(find, name, await identity.principal(scope, withBearer(c.req.raw)))
   return {
     scope,
     request: c.req.raw,
-    place: placeOf(find, name, who ?? guest),
+    place: await again(),
     rest,
     query: new URL(c.req.url).searchParams,
     mount,
+    again,
   }
 }
 

@@ -81,9 +81,10 @@ const kept = (column: string) =>
     WHERE r.db = ?1 AND r.id = p.value ->> 0 AND r.rev = p.value ->> 2)`
 
 const rowsSql = `
-  INSERT INTO leanto_sync_documents (db, seq, id, rev, deleted, size, at, tree, channels, atts, body)
+  INSERT INTO leanto_sync_documents (db, seq, id, rev, deleted, size, at, born, tree, channels, atts, body)
   SELECT b.id, b.update_seq + 1 + p.key, p.value ->> 0, p.value ->> 2, p.value ->> 3,
-    coalesce(p.value ->> 4, length(CAST(${kept('body')} AS BLOB)), d.size), ?3, p.value ->> 5,
+    coalesce(p.value ->> 4, length(CAST(${kept('body')} AS BLOB)), d.size), ?3, b.update_seq + 1 + p.key,
+    p.value ->> 5,
     CASE WHEN p.value ->> 8 IS NOT NULL THEN p.value ->> 6
       WHEN d.rev = p.value ->> 2 THEN d.channels ELSE ${kept('channels')} END,
     CASE WHEN p.value ->> 8 IS NOT NULL THEN p.value ->> 7

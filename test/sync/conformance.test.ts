@@ -109,7 +109,7 @@ const overrun = sync(makeBase(), {
 conforms('sync', {
   make: makeDocs,
   mount: at,
-  migrations: { '0001_sync': 'oDfV50rhUYqN22P-KaVxWcDQQEJ2GzcFu7-n1jXV3dw' },
+  migrations: { '0001_sync': 'tPqHzORYQFDs9HAMvz_tEfRobNlWeGWL96AtKKeJjgE' },
   codeOf: (code) => code,
   async prepare(world) {
     world.tokens = { owner: alice, stranger: bob }
@@ -185,9 +185,9 @@ conforms('sync', {
     row('POST /:db/_compact', '/club/_compact', writes(202), post({})),
     ...documents('/:db/_local/:id', '/club/_local/'),
     ...documents('/:db/_design/:id', '/club/_design/'),
-    ...attachments('/:db/_design/:id/:name{.+}', '/club/_design/', 'designRev'),
+    ...attachments('/:db/_design/:id/:name{[\\s\\S]+}', '/club/_design/', 'designRev'),
     ...documents('/:db/:id', '/club/'),
-    ...attachments('/:db/:id/:name{.+}', '/club/', 'rev'),
+    ...attachments('/:db/:id/:name{[\\s\\S]+}', '/club/', 'rev'),
     row('GET /*', '/', all(200)),
     ...['POST', 'PUT', 'PATCH', 'DELETE', 'COPY'].map((method) =>
       row(`${method} /*`, '/', all(405), { method }),

@@ -44,7 +44,7 @@ function idOf(asked: Asked): { id: string; left: readonly string[] } {
   const id = two ? `${first}/${second}` : first
   if (/^_(?!design\/|local\/)/.test(id)) {
     if (endpoints.test(id)) throw syncFaults.method_not_allowed()
-    if (asked.request.method === 'GET') throw syncFaults.not_found()
+    if (asked.request.method !== 'PUT') throw syncFaults.not_found()
   }
   return { id: checkDocId(id), left: rest.slice(two ? 2 : 1) }
 }
@@ -123,10 +123,8 @@ export const putDocument =
       const rev = await putLocal(scope, place, { id, value, rev: query.get('rev') ?? undefined })
       return wroteOne(asked, id, rev, 201)
     }
-    if (value._id !== undefined && value._id !== id)
-      throw bad('bad_request', 'Document ID must match the id of the URL')
     const rev = revOfRequest(request, query, value._rev)
-    const parsed = parseDocument({ ...value, _rev: rev }, id)
+    const parsed = parseDocument({ ...value, _id: id, _rev: rev })
     const incoming = follow
       ? { ...parsed, attachments: withBytes(parsed.attachments, follow) }
       : parsed

@@ -105,11 +105,12 @@ const service = (who: Principal) => who.role === 'service'
 
 /**
  * Every user has a database of their own under this name, made when it is first used: a row, not a file. The address is
- * the same for all of them. Nobody else can reach it over HTTP; the host does by `docs.of({ database, owner })`.
+ * the same for all of them. Nobody else can reach it over HTTP; the host does by `docs.get(scope, { database, owner, id })`.
  */
 export function owned(rules: Rules = {}): Definition {
   checkRules('owned', rules)
-  const owner: May = (who) => who.role === 'authenticated'
+  // The service is the host itself here: over HTTP its key has no database of this kind.
+  const owner: May = (who) => who.role !== 'anon'
   return Object.freeze({ kind: 'owned', read: owner, write: owner, admin: owner, rules })
 }
 

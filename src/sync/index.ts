@@ -90,7 +90,7 @@ export function sync<Env>(
     migrations: syncMigrations,
     faults: syncFaults,
     async scheduled(scope: Scope) {
-      for (const part of parts) await part.scheduled?.(scope, declared)
+      for (const part of parts) await part.scheduled?.(scope, find)
     },
     ...hostVerbs(find, wrote),
   })

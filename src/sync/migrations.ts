@@ -11,7 +11,7 @@ export const syncMigrations: readonly Migration[] = Object.freeze([
          update_seq INTEGER NOT NULL DEFAULT 0, doc_count INTEGER NOT NULL DEFAULT 0,
          del_count INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
          purge_seq INTEGER NOT NULL DEFAULT 0, floor_seq INTEGER NOT NULL DEFAULT 0,
-         revs_limit INTEGER, security TEXT, created_at INTEGER NOT NULL,
+         revs_limit INTEGER, security TEXT, created_at INTEGER NOT NULL, tidied_seq INTEGER NOT NULL DEFAULT 0,
          UNIQUE (name, owner)
        )`,
       // By sequence: a feed is one range, and a body is never put into the middle. The wide column is the last.
@@ -21,6 +21,8 @@ export const syncMigrations: readonly Migration[] = Object.freeze([
          PRIMARY KEY (db, seq)
        ) WITHOUT ROWID`,
       'CREATE UNIQUE INDEX IF NOT EXISTS leanto_sync_documents_id ON leanto_sync_documents (db, id)',
+      // Of tombstones alone: what is deleted costs a row more, and is found by its age.
+      'CREATE INDEX IF NOT EXISTS leanto_sync_documents_dead ON leanto_sync_documents (db, at) WHERE deleted = 1',
       `CREATE TABLE IF NOT EXISTS leanto_sync_revisions (
          db INTEGER NOT NULL, id TEXT NOT NULL, rev TEXT NOT NULL, deleted INTEGER NOT NULL, channels TEXT, atts TEXT,
          body TEXT NOT NULL,
@@ -45,6 +47,8 @@ export const syncMigrations: readonly Migration[] = Object.freeze([
          db INTEGER NOT NULL, who TEXT NOT NULL, channels TEXT NOT NULL,
          PRIMARY KEY (db, who)
        ) WITHOUT ROWID`,
+      // When upkeep last ran: a row.
+      'CREATE TABLE IF NOT EXISTS leanto_sync_upkeep (id INTEGER PRIMARY KEY, at INTEGER NOT NULL)',
       // What views and indexes have of each document, brought up to date when they are asked.
       `CREATE TABLE IF NOT EXISTS leanto_sync_views (
          id INTEGER PRIMARY KEY AUTOINCREMENT, db INTEGER NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,

@@ -3,7 +3,6 @@ import type { Identity } from '../core/ports.ts'
 import type { Route } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import * as database from './database-routes.ts'
-import type { Definition } from './definition.ts'
 import * as document from './document-routes.ts'
 import { syncFaults } from './faults.ts'
 import { readChanges } from './feed-routes.ts'
@@ -31,11 +30,8 @@ export interface Part {
   readonly routes: (inDb: InDb, wrote: document.Wrote) => readonly Route[]
   /** Whether it answers for the host's views. */
   readonly views?: boolean
-  /** Runs at every cron trigger, with the databases that are declared by name or pattern. */
-  readonly scheduled?: (
-    scope: Scope,
-    databases: readonly (readonly [pattern: string, Definition])[],
-  ) => Promise<void>
+  /** Runs at every cron trigger. */
+  readonly scheduled?: (scope: Scope, databases: Find) => Promise<void>
 }
 
 /** Every route under the mount. What begins with `_` comes before documents, whose ids never do. */

@@ -109,7 +109,7 @@ const overrun = sync(makeBase(), {
 conforms('sync', {
   make: makeDocs,
   mount: at,
-  migrations: { '0001_sync': 'tPqHzORYQFDs9HAMvz_tEfRobNlWeGWL96AtKKeJjgE' },
+  migrations: { '0001_sync': 'Ch_T5jjUD9TVlPWCF0TS_lStOXZDabDYY1uWTkiCn8I' },
   codeOf: (code) => code,
   async prepare(world) {
     world.tokens = { owner: alice, stranger: bob }

@@ -17,6 +17,7 @@ describe('the host', () => {
     await freshDatabase([docs])
     const scope = scopeOf()
     const at = { database: 'notes', owner: 'alice' }
+    await docs.put(scope, { ...at, owner: 'carol', doc: { _id: '_design/x', language: 'query' } })
     const rev = await docs.put(scope, { ...at, doc: { _id: 'task', do: 'translate' } })
     expect(rev).toMatch(/^1-/)
     await docs.put(scope, { ...at, doc: { _id: 'task', _rev: rev, done: true } })
@@ -240,6 +241,45 @@ describe('growth', () => {
     clock.advance(400 * 24 * 60 * 60)
     await kept.docs.scheduled?.(makeBase().scope({ env }), clock.now())
     expect((await kept.get('/_changes')).body.results).toHaveLength(1)
+  })
+
+  it('once a day drops the bytes of attachments that no document has, and leaves those that one has', async () => {
+    const db = await openDatabase('lean-a')
+    const put = await db.put('/a', { _attachments: { x: { data: btoa('first') } } })
+    await db.put('/a', { _rev: put.body.rev, _attachments: { y: { data: btoa('second') } } })
+    const bytes = async () =>
+      (await env.DB.prepare('SELECT CAST(data AS TEXT) text FROM leanto_sync_parts').all()).results
+    const run = () => db.docs.scheduled?.(makeBase().scope({ env }), clock.now())
+    expect(await bytes()).toHaveLength(2)
+    await run()
+    expect(await bytes()).toEqual([{ text: 'second' }])
+    await db.put('/b', { _attachments: { z: { data: btoa('third') } } })
+    const { body } = await db.get('/b')
+    await db.del(`/b?rev=${body._rev}`)
+    await run()
+    expect(await bytes()).toHaveLength(2)
+    clock.advance(24 * 60 * 60)
+    await run()
+    expect(await bytes()).toEqual([{ text: 'second' }])
+  })
+
+  it('a pattern’s rule of tombstones is not that of a database with its own', async () => {
+    const docs = sync(base, {
+      identity: people,
+      parts: [upkeep],
+      databases: { '*': shared({ ...open, tombstones: 1 }), 'keep-*': shared(open) },
+    })
+    await freshDatabase([docs])
+    const ask = mount({ '/': docs })
+    for (const name of ['keep-a', 'other']) {
+      await ask(`/${name}`, { method: 'PUT' })
+      await ask(`/${name}/x`, { method: 'PUT', body: { _deleted: true } })
+    }
+    clock.advance(3 * 24 * 60 * 60)
+    await docs.scheduled?.(makeBase().scope({ env }), clock.now())
+    const left = async (name: string) =>
+      ((await (await ask(`/${name}`)).json()) as { doc_del_count: number }).doc_del_count
+    expect([await left('keep-a'), await left('other')]).toEqual([1, 0])
   })
 
   it('ends at the limits of document, attachment, request and database, and lets a full one shrink', async () => {

@@ -26,41 +26,50 @@ export async function compact(scope: Scope, place: Place): Promise<void> {
 const attached = (table: string, db: string) =>
   `SELECT a.value ->> 'hash' FROM leanto_sync_${table} t, json_each(t.atts) a WHERE t.db = ${db} AND t.atts IS NOT NULL`
 
+const dropBytes = (db: string) =>
+  `DELETE FROM leanto_sync_parts WHERE db = ${db} AND hash NOT IN (
+     ${attached('documents', db)} UNION ${attached('revisions', db)})`
+
 const compactSql = [
   (db: string) =>
     `DELETE FROM leanto_sync_revisions AS r WHERE r.db = ${db} AND NOT EXISTS (
        SELECT 1 FROM leanto_sync_documents d WHERE d.db = r.db AND d.id = r.id AND d.rev <> r.rev AND ${isLeaf})`,
-  (db: string) =>
-    `DELETE FROM leanto_sync_parts WHERE db = ${db} AND hash NOT IN (
-       ${attached('documents', db)} UNION ${attached('revisions', db)})`,
+  dropBytes,
 ]
 
+/** Drops the bytes that no revision has any more. One trip. */
+export async function dropLooseBytes(scope: Scope, database: number, seq: number): Promise<void> {
+  await runAll(scope, [
+    scope.db.prepare(dropBytes('?1')).bind(database),
+    scope.db
+      .prepare('UPDATE leanto_sync_databases SET tidied_seq = ?2 WHERE id = ?1')
+      .bind(database, seq),
+  ])
+}
+
 /**
- * Forgets tombstones that are older than so many milliseconds, in every database of a name, and raises the sequence under
- * which a checkpoint is too old to be told of them. One trip.
+ * Forgets the tombstones of some databases that are older than so many milliseconds, and raises the sequence under which a
+ * checkpoint is too old to be told of them. One trip.
+ *
+ * @param databases Their ids.
  */
 export async function forgetTombstones(
   scope: Scope,
-  { pattern, age }: { pattern: string; age: number },
+  { databases, age }: { databases: readonly number[]; age: number },
 ): Promise<void> {
   const before = scope.now() - age
-  const old = `d.db = b.id AND d.deleted = 1 AND d.at < ?2`
-  const run = (sql: string): Statement => scope.db.prepare(sql).bind(pattern, before)
+  const ids = JSON.stringify(databases)
+  const run = (sql: string): Statement => scope.db.prepare(sql).bind(ids, before)
+  const old = `json_each(?1) w CROSS JOIN leanto_sync_documents d INDEXED BY leanto_sync_documents_dead
+    ON d.db = w.value AND d.deleted = 1 AND d.at < ?2`
   await runAll(scope, [
     run(
       `UPDATE leanto_sync_databases AS b SET floor_seq = max(floor_seq, s.newest), del_count = del_count - s.gone,
          bytes = bytes - s.weight
-       FROM (SELECT d.db, max(d.seq) newest, count(*) gone, sum(d.size) weight FROM leanto_sync_documents d
-         WHERE d.deleted = 1 AND d.at < ?2 GROUP BY d.db) s
-       WHERE s.db = b.id AND b.name GLOB ?1`,
+       FROM (SELECT d.db, max(d.seq) newest, count(*) gone, sum(d.size) weight FROM ${old} GROUP BY d.db) s
+       WHERE s.db = b.id`,
     ),
-    run(
-      `DELETE FROM leanto_sync_revisions AS r WHERE EXISTS (SELECT 1 FROM leanto_sync_databases b
-         CROSS JOIN leanto_sync_documents d ON d.id = r.id AND ${old} WHERE b.id = r.db AND b.name GLOB ?1)`,
-    ),
-    run(
-      `DELETE FROM leanto_sync_documents AS d WHERE EXISTS (
-         SELECT 1 FROM leanto_sync_databases b WHERE ${old} AND b.name GLOB ?1)`,
-    ),
+    run(`DELETE FROM leanto_sync_revisions WHERE (db, id) IN (SELECT d.db, d.id FROM ${old})`),
+    run(`DELETE FROM leanto_sync_documents WHERE (db, seq) IN (SELECT d.db, d.seq FROM ${old})`),
   ])
 }

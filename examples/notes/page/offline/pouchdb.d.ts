@@ -31,6 +31,12 @@ declare module 'pouchdb-browser' {
     cancel(): void
   }
 
+  /** Its own `paused` tells no failure; those of its two sides do. */
+  export interface Sync extends Replication {
+    push: Replication
+    pull: Replication
+  }
+
   export interface Changes {
     on(event: 'change', listener: (change: { id: string }) => void): this
     cancel(): void
@@ -64,7 +70,7 @@ declare module 'pouchdb-browser' {
     getAttachment(id: string, name: string, options?: { rev?: string }): Promise<Blob>
     put(doc: Doc & { _id: string }, options?: { force?: boolean }): Promise<{ rev: string }>
     remove(id: string, rev: string): Promise<{ rev: string }>
-    sync(other: PouchDB<Doc>, options?: SyncOptions): Replication
+    sync(other: PouchDB<Doc>, options?: SyncOptions): Sync
     replicate: {
       from(other: PouchDB<Doc>, options?: { since?: number }): Promise<unknown>
     }

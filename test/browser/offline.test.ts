@@ -4,11 +4,20 @@ import { button, field, newEmail, password, signIn, useNotes } from './visit.ts'
 
 const visit = useNotes()
 
+/** What takes a replication. */
+const patient = { timeout: 15_000 }
+
 const entries = (page: Page) => page.locator('.entry b').allTextContents()
 const state = (page: Page, words: string) =>
   page.locator('#state', { hasText: words }).waitFor({ timeout: 20_000 })
-const synced = (page: Page) => state(page, 'On all devices')
+const synced = (page: Page) => state(page, 'Up to date')
 const entry = (page: Page, title: string) => page.locator('.entry', { hasText: title })
+
+/** Opens a note that is there in one version. */
+async function open(page: Page, title: string) {
+  await entry(page, title).click()
+  await expect.poll(() => field(page, 'Title').inputValue()).toBe(title)
+}
 
 /** A page of the offline notebook whose files are kept by its service worker. */
 async function device(email?: string): Promise<Page> {
@@ -19,8 +28,8 @@ async function device(email?: string): Promise<Page> {
 }
 
 /** A new user's first device. */
-async function firstDevice(): Promise<{ page: Page; email: string }> {
-  const page = await device()
+async function firstDevice(from = device): Promise<{ page: Page; email: string }> {
+  const page = await from()
   const email = newEmail()
   await button(page, 'Create an account').click()
   await field(page, 'E-mail').fill(email)
@@ -40,7 +49,7 @@ async function twoDevices() {
 
 async function cut(page: Page) {
   await page.context().setOffline(true)
-  await state(page, 'Offline: kept here')
+  await state(page, 'Offline, kept here')
 }
 const reconnect = (page: Page) => page.context().setOffline(false)
 
@@ -71,9 +80,9 @@ describe('a notebook without the network', () => {
     expect(await page.evaluate(() => fetch('/auth/v1/health').catch(() => 'none'))).toBe('none')
 
     await page.reload()
-    await entry(page, 'On the train').click()
+    await open(page, 'On the train')
     expect(await field(page, 'Text').inputValue()).toBe('No signal in the tunnel.')
-    await state(page, 'Offline: kept here')
+    await state(page, 'Offline, kept here')
     await write(page, 'Still on it')
     expect(await entries(other)).toEqual([])
 
@@ -81,19 +90,16 @@ describe('a notebook without the network', () => {
     await synced(page)
     await entry(other, 'On the train').waitFor()
     await entry(other, 'Still on it').waitFor()
-    await entry(other, 'On the train').click()
+    await open(other, 'On the train')
     expect(await field(other, 'Text').inputValue()).toBe('No signal in the tunnel.')
-    // And back, while both are there.
+    // And back, while both are there, and after a page was opened anew.
+    await other.reload()
+    await open(other, 'On the train')
     await field(other, 'Text').fill('A signal!')
-    await expect
-      .poll(async () => {
-        await entry(page, 'On the train').click()
-        return field(page, 'Text').inputValue()
-      })
-      .toBe('A signal!')
-    await button(other, 'Delete').click()
-    await page.locator('#sure').waitFor({ state: 'hidden' })
-    await button(other, 'Delete').last().click()
+    await open(page, 'On the train')
+    await expect.poll(() => field(page, 'Text').inputValue(), patient).toBe('A signal!')
+    await other.locator('#delete').click()
+    await other.locator('#sure-yes').click()
     await page.getByText('This note was deleted on another device.').waitFor()
     expect(await entries(page)).toEqual(['Still on it'])
   })
@@ -109,10 +115,10 @@ describe('a notebook without the network', () => {
       [page, 'Leeks and potatoes.', 'Pears.'],
       [other, 'Leeks and carrots.', 'Plums.'],
     ] as const) {
-      await entry(one, 'Soup').click()
+      await open(one, 'Soup')
       await field(one, 'Text').fill(soup)
       await kept(one)
-      await entry(one, 'Pie').click()
+      await open(one, 'Pie')
       await field(one, 'Text').fill(pie)
       await kept(one)
     }
@@ -120,7 +126,7 @@ describe('a notebook without the network', () => {
     await reconnect(page)
     for (const one of [page, other])
       await expect
-        .poll(() => one.locator('.entry', { hasText: 'Choose a version' }).count())
+        .poll(() => one.locator('.entry', { hasText: 'Choose a version' }).count(), patient)
         .toBe(2)
 
     await entry(other, 'Soup').click()
@@ -139,7 +145,7 @@ describe('a notebook without the network', () => {
     await field(page, 'Text').waitFor()
     const both = await field(page, 'Text').inputValue()
     expect(both.split('\n\n* * *\n\n').sort()).toEqual(['Pears.', 'Plums.'])
-    await entry(page, 'Soup').click()
+    await open(page, 'Soup')
     expect(await field(page, 'Text').inputValue()).toBe('Leeks and potatoes.')
     expect(await page.getByText('Choose a version').count()).toBe(0)
   })
@@ -147,7 +153,7 @@ describe('a notebook without the network', () => {
   it('keeps what is being written while the same note comes in changed', async () => {
     const { page, other } = await twoDevices()
     await write(page, 'List', 'Milk.')
-    await entry(other, 'List').click()
+    await open(other, 'List')
     await cut(page)
     await field(page, 'Text').fill('Milk, bread.')
     await kept(page)
@@ -185,17 +191,16 @@ describe('a notebook without the network', () => {
       await one.locator('#picture-file').setInputFiles(file)
     }
     await write(page, 'Barn')
-    await entry(other, 'Barn').waitFor()
+    await open(other, 'Barn')
     await cut(page)
     await add(page, 'red')
     await page.locator('#picture').waitFor()
-    await entry(other, 'Barn').click()
     await add(other, 'blue')
     await other.locator('#picture').waitFor()
     await synced(other)
     await reconnect(page)
     for (const one of [page, other]) {
-      await expect.poll(() => one.locator('.version-picture:visible').count()).toBe(2)
+      await expect.poll(() => one.locator('.version-picture:visible').count(), patient).toBe(2)
       const colours = [
         await colour(one, '.version:nth-child(1) img'),
         await colour(one, '.version:nth-child(2) img'),
@@ -223,7 +228,7 @@ describe('signing out', () => {
     expect((await left(page.context()))?.databases.join()).toContain('_pouch_notebook-')
     await button(page, 'Sign out').click()
     await page.getByRole('heading', { name: 'Sign in' }).waitFor()
-    await expect.poll(() => left(page.context())).toEqual({ databases: [], stored: [] })
+    await expect.poll(() => left(page.context()), patient).toEqual({ databases: [], stored: [] })
     expect(await page.content()).not.toContain('Secret plan')
     await signIn(page, email)
     await entry(page, 'Secret plan').waitFor()
@@ -237,7 +242,27 @@ describe('signing out', () => {
     await page.locator('#who', { hasText: email }).waitFor()
     await button(page, 'Sign out').click()
     await page.getByRole('heading', { name: 'Sign in' }).waitFor()
-    await expect.poll(() => left(page.context())).toEqual({ databases: [], stored: [] })
+    await expect.poll(() => left(page.context()), patient).toEqual({ databases: [], stored: [] })
+  })
+
+  it('leaves nothing for the next either, if a session ended by itself', async () => {
+    const { page } = await firstDevice()
+    await write(page, 'Secret plan')
+    await synced(page)
+    await page.evaluate(() => {
+      for (const key of Object.keys(localStorage))
+        if (key.endsWith('-auth-token')) localStorage.removeItem(key)
+    })
+    await page.reload()
+    await page.getByText('Your session has ended.').waitFor()
+    expect(await page.content()).not.toContain('Secret plan')
+    const before = (await left(page.context()))?.databases
+    await signIn(page, (await firstDevice()).email)
+    await page.getByText('Nothing here yet').waitFor()
+    await synced(page)
+    const after = (await left(page.context()))?.databases
+    expect([before?.length, after?.length]).toEqual([1, 1])
+    expect(after).not.toEqual(before)
   })
 
   it('asks before it deletes what was not sent', async () => {
@@ -252,7 +277,7 @@ describe('signing out', () => {
 })
 
 describe('says in plain words', () => {
-  it('that the session has ended, and keeps what was written for its writer alone', async () => {
+  it('that the session has ended, and keeps what was written for its writer', async () => {
     const { page, other, email } = await twoDevices()
     await cut(page)
     await write(page, 'Written before')
@@ -284,7 +309,7 @@ describe('says in plain words', () => {
   }, 90_000)
 
   it('that the server does not answer, and that it wants to know who one is', async () => {
-    const { page } = await firstDevice()
+    const { page } = await firstDevice(() => visit('/offline', { serviceWorkers: 'block' }))
     await page.route('**/sync/**', (route) => route.fulfill({ status: 503, json: {} }))
     await write(page, 'Meanwhile')
     await page.getByText('The server does not answer.').waitFor({ timeout: 30_000 })
@@ -300,7 +325,8 @@ describe('says in plain words', () => {
   })
 
   it('that this device was away for too long, and fetches anew', async () => {
-    const { page } = await firstDevice()
+    // The test answers for the server, which it cannot where a service worker stands in between.
+    const { page } = await firstDevice(() => visit('/offline', { serviceWorkers: 'block' }))
     await write(page, 'Old')
     await synced(page)
     const gone = { error: 'checkpoint_expired', reason: 'no' }

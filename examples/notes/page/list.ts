@@ -69,6 +69,7 @@ function entry(note: Listed, isOpen: boolean): HTMLLIElement {
   button.className = 'entry'
   button.dataset.id = String(note.id)
   if (isOpen) button.setAttribute('aria-current', 'true')
+  if (note.pinned) button.dataset.pinned = ''
   const first = note.body.trim().split('\n', 1)[0]?.slice(0, 120) ?? ''
   button.replaceChildren(
     make('b', '', nameOf(note)),

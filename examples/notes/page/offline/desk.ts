@@ -93,7 +93,7 @@ export function desk(): Desk {
       const note = await book.read(stays._id)
       if (note && page.openId() === stays._id) await display(book, note)
     })
-    say('There is one version now, here and on your other devices.')
+    say('One version is left.')
   }
 
   async function open(id: string) {
@@ -124,13 +124,21 @@ export function desk(): Desk {
     if (page.openId() !== id) return
     if (!note) {
       // Deleted elsewhere. Who writes on it keeps it.
-      if (page.baseOf() && !page.isDirty()) putAway('This note was deleted on another device.')
+      if (page.baseOf() && !page.isDirty()) {
+        drop(id)
+        putAway('This note was deleted on another device.')
+      }
       return
     }
     const base = page.baseOf()
     const same = note._rev === base?._rev && String(note._conflicts) === String(base?._conflicts)
     // What is being written becomes a version of its own when it is kept.
     if (!same && !page.isDirty()) await display(book, note)
+  }
+
+  /** Out of the list, before it is read anew. */
+  function drop(id: string | undefined) {
+    notes = notes?.filter(({ _id }) => _id !== id)
   }
 
   function putAway(words = '') {
@@ -166,6 +174,7 @@ export function desk(): Desk {
       const note = page.baseOf() && (await book.read(page.openId() as string))
       if (note) await book.remove(note)
     })
+    drop(page.openId())
     putAway('Deleted.')
     button('new').focus()
   }

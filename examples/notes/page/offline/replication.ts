@@ -24,6 +24,8 @@ export interface Replicating {
   /** Begins, or begins anew at once instead of when the next try is due. */
   start(): void
   stop(): void
+  /** Whether it goes on by itself: it does not before it is started, or once the server said no. */
+  isRunning(): boolean
 }
 
 /** Keeps the notebook and the server the same, for as long as the page is open. */
@@ -43,10 +45,11 @@ export function replication(
     },
   })
   let running: Sync | undefined
+  let over: State | undefined
 
   function stop() {
     const before = running
-    running = undefined
+    running = over = undefined
     before?.cancel()
   }
 
@@ -61,7 +64,6 @@ export function replication(
     running = mine
     const idle = new Set<'push' | 'pull'>()
     const failures = new Map<'push' | 'pull', Failure>()
-    let over: State | undefined
     const look = () => {
       if (running !== mine) return
       tell(over ?? stateOf([...failures.values()], idle.size === 2))
@@ -79,18 +81,16 @@ export function replication(
           else failures.delete(side)
           look()
         })
-    mine.on('denied', () => {
-      over = 'refused'
+    const refuse = (why: State) => {
+      if (running === mine) over = why
       look()
-    })
-    mine.on('error', ({ status }) => {
-      over = status === 401 ? 'signed-out' : 'refused'
-      look()
-    })
+    }
+    mine.on('denied', () => refuse('refused'))
+    mine.on('error', ({ status }) => refuse(status === 401 ? 'signed-out' : 'refused'))
     look()
   }
 
-  return { start, stop }
+  return { start, stop, isRunning: () => running !== undefined && over === undefined }
 }
 
 function stateOf(failures: readonly Failure[], idle: boolean): State {

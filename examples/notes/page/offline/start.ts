@@ -53,8 +53,9 @@ async function signedIn({ user }: Session) {
     const owner = { id: user.id, email: user.email ?? '' }
     keepOwner(owner)
     enter(owner)
-    replicating?.start()
-  } else if (state !== 'done' && state !== 'working') replicating?.start()
+  }
+  // It also tells of a token that was renewed: what runs takes that by itself.
+  if (!replicating?.isRunning()) replicating?.start()
 }
 
 async function signedOut() {

@@ -5,9 +5,9 @@ const [mark, notice, again] = [part('state'), part('notice'), button('notice-aga
 
 /** A word in the bar; what asks for a deed has a line of its own, with its button. */
 const shown: Record<State, { mark: string; notice?: string; deed?: string }> = {
-  working: { mark: 'Sending and fetching…' },
-  done: { mark: 'On all devices' },
-  offline: { mark: 'Offline: kept here' },
+  working: { mark: 'Syncing…' },
+  done: { mark: 'Up to date' },
+  offline: { mark: 'Offline, kept here' },
   unreachable: {
     mark: 'Kept here',
     notice:

@@ -3,7 +3,7 @@ import type { State } from './replication.ts'
 
 const [mark, notice, again] = [part('state'), part('notice'), button('notice-again')]
 
-/** A word in the bar; what asks for a deed has a line of its own, with its button. */
+/** A word in the bar; what asks for a deed has a line of its own, with its button: `Try now`, unless it says another. */
 const shown: Record<State, { mark: string; notice?: string; deed?: string }> = {
   working: { mark: 'Syncing…' },
   done: { mark: 'Up to date' },
@@ -12,7 +12,6 @@ const shown: Record<State, { mark: string; notice?: string; deed?: string }> = {
     mark: 'Kept here',
     notice:
       'The server does not answer. What you write is kept on this device, and sent when it does.',
-    deed: 'Try now',
   },
   'signed-out': {
     mark: 'Kept here',
@@ -30,17 +29,15 @@ const shown: Record<State, { mark: string; notice?: string; deed?: string }> = {
     mark: 'Kept here',
     notice:
       'Your notebook on the server is full. Delete notes or pictures; what is here is kept here.',
-    deed: 'Try now',
   },
   refused: {
     mark: 'Kept here',
     notice: 'The server does not take one of your notes. It is kept on this device.',
-    deed: 'Try now',
   },
 }
 
 export function showState(state: State | undefined) {
-  const { mark: words = '', notice: line = '', deed = '' } = state ? shown[state] : {}
+  const { mark: words = '', notice: line = '', deed = 'Try now' } = state ? shown[state] : {}
   mark.textContent = words
   mark.dataset.state = state ?? ''
   part('notice-words').textContent = line

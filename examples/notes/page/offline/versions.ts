@@ -25,7 +25,7 @@ const deed = (text: string, className: string, run: () => void) => {
 }
 
 /** All texts, one below the other, under the first one's title. */
-export function joined(versions: readonly Kept[]): Draft {
+function joined(versions: readonly Kept[]): Draft {
   const [first] = versions
   const parts = versions.map(({ title, body }) =>
     title === first?.title ? body : `${title}\n${body}`,

@@ -313,8 +313,10 @@ describe('says in plain words', () => {
     await page.route('**/sync/**', (route) => route.fulfill({ status: 503, json: {} }))
     await write(page, 'Meanwhile')
     await page.getByText('The server does not answer.').waitFor({ timeout: 30_000 })
-    await page.unroute('**/sync/**')
     await button(page, 'Try now').click()
+    await page.getByText('The server does not answer.').waitFor({ timeout: 30_000 })
+    // Then it does, and nobody has to ask.
+    await page.unroute('**/sync/**')
     await synced(page)
     expect(await page.locator('#notice').isHidden()).toBe(true)
 

@@ -2,6 +2,9 @@ import { eq } from 'drizzle-orm'
 import { bind } from 'leanto'
 import { auth } from 'leanto/auth'
 import { data, expose } from 'leanto/data'
+import { owned, sync } from 'leanto/sync'
+import { notifier } from 'leanto/sync/notifier'
+import { upkeep } from 'leanto/sync/upkeep'
 import { keptMail } from './mail.ts'
 import { notes } from './schema.ts'
 
@@ -9,6 +12,8 @@ export interface Env {
   DB: D1Database
   KV: KVNamespace
   LEANTO_SECRET: string
+  /** Wakes the feeds of other devices. */
+  SYNC: DurableObjectNamespace
   /** Where the app lives, such as https://notes.example. */
   SITE: string
 }
@@ -33,4 +38,17 @@ export const store = data(base, {
       defaults: { ownerId: (who) => who.id },
     }),
   },
+})
+
+/** The notebook that works offline: documents of the page's own making, a database for every user. */
+export const docs = sync(base, {
+  identity: users,
+  databases: {
+    notebook: owned({
+      limits: { document: 100_000, attachment: 2_000_000, database: 100_000_000 },
+      tombstones: 180,
+    }),
+  },
+  parts: [upkeep],
+  notifier: notifier<Env>((env) => env.SYNC),
 })

@@ -159,6 +159,7 @@ process.stdout.write(
     ['App', address],
     ['Auth API', `${address}/auth/v1`],
     ['Data API', `${address}/rest/v1`],
+    ['Sync', `${address}/sync`],
     ['Publishable key', key ?? ''],
     ['Captured mail', `${address}/mail`],
   ]),

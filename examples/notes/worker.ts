@@ -1,7 +1,9 @@
 import { Hono } from 'hono'
 import { apiKeys, handlers } from 'leanto'
-import { base, type Env, store, users } from './backend.ts'
+import { base, docs, type Env, store, users } from './backend.ts'
 import { mailPage } from './mail.ts'
+
+export { SyncNotifier } from 'leanto/sync/notifier'
 
 const app = new Hono<{ Bindings: Env }>()
   // What the page must know before it can speak to the API. The key grants nothing.
@@ -20,8 +22,9 @@ const app = new Hono<{ Bindings: Env }>()
   })
   .route('/auth/v1', users.routes)
   .route('/rest/v1', store.routes)
+  .route('/sync', docs.routes)
 
 export default {
   fetch: app.fetch,
-  ...handlers(base, [users, store]),
+  ...handlers(base, [users, store, docs]),
 } satisfies ExportedHandler<Env>

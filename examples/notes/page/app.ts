@@ -4,6 +4,7 @@ import { type Api, connect } from './api.ts'
 import { desk } from './desk.ts'
 import { button, part } from './dom.ts'
 import { closeGate, gate, openGate } from './gate.ts'
+import { forgetNotebook } from './offline/kept.ts'
 import { inWords } from './words.ts'
 
 const rooms = { opening: part('opening'), gate: part('gate'), desk: part('desk') }
@@ -40,6 +41,8 @@ function run(api: Api) {
       return
     }
     const ended = before !== undefined && (isOver || !wished)
+    // The offline notebook is the same person's: it goes with them.
+    if (wished && !isOver) void forgetNotebook()
     room.close(ended)
     closeAccount()
     show('gate')

@@ -71,9 +71,9 @@ export function desk(api: Api, sessionOver: () => void): Desk {
   /** What is written is saved before another note takes its place. */
   const leave = async (): Promise<boolean> => !sheet.isDirty() || (await save())
 
-  async function choose(id: number) {
+  async function choose(id: string) {
     if (!(await leave())) return
-    const note = notes?.find((one) => one.id === id)
+    const note = notes?.find((one) => one.id === Number(id))
     if (!note) return
     sheet.showSheet(note)
     show()

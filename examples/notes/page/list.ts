@@ -1,4 +1,3 @@
-import type { Note } from './api.ts'
 import { byId, input, part } from './dom.ts'
 
 const list = byId('list', HTMLUListElement)
@@ -14,10 +13,22 @@ export const when = (time: string): string => {
   return (isToday ? hour : day).format(date)
 }
 
-const nameOf = (note: Note): string => note.title.trim() || 'Untitled'
+/** What the list shows of a note, whichever page it is of. */
+export interface Listed {
+  id: string | number
+  title: string
+  body: string
+  updated_at: string
+  /** Whether it stands above the others. */
+  pinned: boolean
+  /** @default 'Pinned', if it is */
+  mark?: string
+}
+
+const nameOf = (note: Listed): string => note.title.trim() || 'Untitled'
 
 /** What matches the search, pinned first, then the last written first. */
-function chosen(notes: readonly Note[]): Note[] {
+function chosen(notes: readonly Listed[]): Listed[] {
   const wanted = search.value.trim().toLocaleLowerCase()
   return notes
     .filter(({ title, body }) => `${title}\n${body}`.toLocaleLowerCase().includes(wanted))
@@ -25,7 +36,10 @@ function chosen(notes: readonly Note[]): Note[] {
 }
 
 /** @param notes `undefined` while they are being fetched. */
-export function showList(notes: readonly Note[] | undefined, openId: number | undefined) {
+export function showList(
+  notes: readonly Listed[] | undefined,
+  openId: string | number | undefined,
+) {
   const shown = notes && chosen(notes)
   const focused = list.contains(document.activeElement)
     ? (document.activeElement as HTMLElement).dataset.id
@@ -42,7 +56,7 @@ export function showList(notes: readonly Note[] | undefined, openId: number | un
         : ''
 }
 
-function entry(note: Note, isOpen: boolean): HTMLLIElement {
+function entry(note: Listed, isOpen: boolean): HTMLLIElement {
   const make = (tag: string, name: string, text: string) => {
     const element = document.createElement(tag)
     element.className = name
@@ -55,26 +69,27 @@ function entry(note: Note, isOpen: boolean): HTMLLIElement {
   button.className = 'entry'
   button.dataset.id = String(note.id)
   if (isOpen) button.setAttribute('aria-current', 'true')
+  if (note.pinned) button.dataset.pinned = ''
   const first = note.body.trim().split('\n', 1)[0]?.slice(0, 120) ?? ''
   button.replaceChildren(
     make('b', '', nameOf(note)),
     make('span', 'when', when(note.updated_at)),
     make('span', 'first', first || 'No text'),
-    make('span', 'mark', note.pinned ? 'Pinned' : ''),
+    make('span', 'mark', note.mark ?? (note.pinned ? 'Pinned' : '')),
   )
   const item = document.createElement('li')
   item.replaceChildren(button)
   return item
 }
 
-export function onChoice(choose: (id: number) => void) {
+export function onChoice(choose: (id: string) => void) {
   list.addEventListener('click', (event) => {
     const { id } = (event.target as Element).closest<HTMLElement>('.entry')?.dataset ?? {}
-    if (id) choose(Number(id))
+    if (id) choose(id)
   })
 }
 
-export const focusEntry = (id: number | undefined) =>
+export const focusEntry = (id: string | number | undefined) =>
   (list.querySelector<HTMLElement>(`[data-id="${id}"]`) ?? search).focus()
 
 export const onSearch = (again: () => void) => search.addEventListener('input', again)

@@ -1,4 +1,5 @@
 /* Runs a Worker of the tests in workerd, for clients in Node. */
+import { basename } from 'node:path'
 import { build } from 'esbuild'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
 import { syncMigrations } from '../../src/sync/migrations.ts'
@@ -18,6 +19,9 @@ export async function startSync(port = 0): Promise<SyncServer> {
     bundle: true,
     write: false,
     format: 'esm',
+    outfile: 'worker.js',
+    loader: { '.wasm': 'copy' },
+    assetNames: '[name]',
     target: 'es2022',
     conditions: ['workerd', 'worker', 'browser'],
     external: ['cloudflare:*'],
@@ -26,6 +30,7 @@ export async function startSync(port = 0): Promise<SyncServer> {
       'leanto/sync': `${root}src/sync/index.ts`,
       'leanto/sync/find': `${root}src/sync/find/index.ts`,
       'leanto/sync/upkeep': `${root}src/sync/upkeep/index.ts`,
+      'leanto/sync/scripts': `${root}src/sync/scripts/index.ts`,
       'leanto/sync/notifier': `${root}src/sync/notifier/index.ts`,
     },
   })
@@ -33,8 +38,11 @@ export async function startSync(port = 0): Promise<SyncServer> {
     convertV4MiniflareOptions({
       host: '127.0.0.1',
       port: port || (await freePort()),
-      modules: true,
-      script: outputFiles[0]?.text ?? '',
+      modules: outputFiles.map(({ path, contents }) => ({
+        type: path.endsWith('.wasm') ? ('CompiledWasm' as const) : ('ESModule' as const),
+        path: basename(path),
+        contents,
+      })),
       compatibilityDate: '2026-10-01',
       d1Databases: ['DB'],
       kvNamespaces: ['KV'],

@@ -47,23 +47,31 @@ export const isScript = (body: unknown): boolean =>
 
 /** Where the functions of design documents are run: one interpreter for all, each with a realm of its own. */
 export class Realms {
-  #engine: Promise<Engine> | undefined
+  #engine: Engine | undefined
   readonly #realms = new Map<string, Realm>()
   readonly #functions = new Map<string, number>()
 
   /** The realm of a design document. Made when it is first needed. */
   async of({ id, body }: DesignRow): Promise<Realm> {
-    this.#engine ??= makeEngine()
-    const engine = await this.#engine
-    const realm = this.#realms.get(id) ?? engine.realm(body)
+    if (!this.#engine || this.#engine.broken()) {
+      this.#engine = await makeEngine()
+      this.#realms.clear()
+      this.#functions.clear()
+    }
+    const realm = this.#realms.get(id) ?? this.#engine.realm(body)
     this.#realms.set(id, realm)
     return realm
+  }
+
+  /** Whether all that was run is too much for one request. */
+  get spent(): boolean {
+    return this.#engine?.spent() ?? false
   }
 
   /**
    * Compiles a function once.
    *
-   * @throws {Fault} `compilation_error`, `os_process_error` (400).
+   * @throws {Fault} `compilation_error` (400).
    */
   async compile(design: DesignRow, path: readonly string[]): Promise<{ realm: Realm; fn: number }> {
     const realm = await this.of(design)
@@ -71,7 +79,6 @@ export class Realms {
     const known = this.#functions.get(key)
     if (known !== undefined) return { realm, fn: known }
     const result = realm.call('compile', JSON.stringify(path))
-    if (result.is === 'exceeded') throw scriptsFaults.os_process_error()
     if (result.is !== 'value')
       throw scriptsFaults.compilation_error({ message: `${told(path)} failed: ${result.message}` })
     const fn = Number(result.json)

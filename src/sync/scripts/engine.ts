@@ -38,14 +38,22 @@ export interface Realm {
 export interface Engine {
   /** @param json The design document. */
   realm(json: string): Realm
+  /** Whether another one has to go on: this one was left in the middle of something. */
+  broken(): boolean
+  /** Whether all calls together were too much. */
+  spent(): boolean
 }
 
-/** In bytes. A document of 1 MiB takes some ten times as much. */
-const memory = 32 * 1024 * 1024
-const stack = 256 * 1024
+/**
+ * In pages of 64 KiB: the least that this build takes, and 48 MiB. It is the memory that has the limit, because QuickJS
+ * compiled to WebAssembly does not know the size of what it has allocated.
+ */
+const memory = { initial: 256, maximum: 768 }
+/** In bytes: some 600 calls deep, or 2,000 levels of JSON. What is thrown tells of every one, which takes its time. */
+const stack = 96 * 1024
 /** How often QuickJS asks whether to go on: after each 10,000 jumps back and calls. For one call, and for all of them. */
-const perCall = 5000
-const inAll = 50_000
+const perCall = 500
+const inAll = 10_000
 /** In milliseconds, where there is a clock: in production it stands still while a Worker computes. */
 const longestCall = 500
 const longestInAll = 5000
@@ -56,7 +64,7 @@ const exceeded: Result = {
   message: 'it took too many steps, too much time or too much memory',
 }
 
-interface Meter {
+interface Meter extends Pick<Engine, 'broken' | 'spent'> {
   /** Runs a call. What it throws, or what cannot be known of the interpreter after it, ends the interpreter. */
   run(call: () => Result): Result
 }
@@ -70,15 +78,18 @@ function meter(runtime: QuickJSRuntime): Meter {
   runtime.setInterruptHandler(
     () => ++own > perCall || steps + own > inAll || Date.now() - began > longestCall,
   )
+  const spent = () => steps > inAll || milliseconds > longestInAll
   return {
+    broken: () => broken,
+    spent,
     run(call) {
-      if (broken || steps > inAll || milliseconds > longestInAll) return exceeded
+      if (broken || spent()) return exceeded
       own = 0
       began = Date.now()
       try {
         return call()
       } catch {
-        // The stack of WebAssembly itself, mostly. The interpreter was left in the middle of something.
+        // The stack of WebAssembly itself, mostly.
         broken = true
         return exceeded
       } finally {
@@ -90,12 +101,14 @@ function meter(runtime: QuickJSRuntime): Meter {
 }
 
 export async function makeEngine(): Promise<Engine> {
-  const quickjs = await newQuickJSWASMModuleFromVariant(newVariant(base, { wasmModule: wasm }))
-  const runtime = quickjs.newRuntime()
-  runtime.setMemoryLimit(memory)
+  const wasmMemory = new WebAssembly.Memory(memory)
+  const variant = newVariant(base, { wasmModule: wasm, wasmMemory })
+  const runtime = (await newQuickJSWASMModuleFromVariant(variant)).newRuntime()
   runtime.setMaxStackSize(stack)
-  const { run } = meter(runtime)
+  const { run, broken, spent } = meter(runtime)
   return {
+    broken,
+    spent,
     realm(json) {
       const context = runtime.newContext({ intrinsics })
       let call: QuickJSHandle | undefined

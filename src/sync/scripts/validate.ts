@@ -7,6 +7,7 @@ import { isObject } from '../document.ts'
 import { bad } from '../faults.ts'
 import type { Validator } from '../stored.ts'
 import { type DesignRow, isScript, memberOf, Realms, unwrap } from './design.ts'
+import { scriptsFaults } from './faults.ts'
 import { contextOf } from './request.ts'
 
 const name = 'validate_doc_update'
@@ -45,6 +46,8 @@ export function validatorOf(
         const { realm, fn } = await compiled(realms, design)
         unwrap(realm.call('validate', fn, textOf(doc), textOf(old), user, security))
       } catch (fault) {
+        // Of what has been asked for nothing is written: it would look as if each were refused for what it is.
+        if (realms.spent) throw scriptsFaults.os_process_error()
         throw refusal(design, fault)
       }
     }

@@ -38,11 +38,16 @@ export async function startSync(port = 0): Promise<SyncServer> {
     convertV4MiniflareOptions({
       host: '127.0.0.1',
       port: port || (await freePort()),
-      modules: outputFiles.map(({ path, contents }) => ({
-        type: path.endsWith('.wasm') ? ('CompiledWasm' as const) : ('ESModule' as const),
-        path: basename(path),
-        contents,
-      })),
+      // The Worker itself has to be the first.
+      modules: ['.js', '.wasm'].flatMap((end) =>
+        outputFiles
+          .filter(({ path }) => path.endsWith(end))
+          .map(({ path, contents }) => ({
+            type: end === '.js' ? ('ESModule' as const) : ('CompiledWasm' as const),
+            path: basename(path),
+            contents,
+          })),
+      ),
       compatibilityDate: '2026-10-01',
       d1Databases: ['DB'],
       kvNamespaces: ['KV'],

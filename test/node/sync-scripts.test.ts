@@ -45,7 +45,7 @@ const design = {
     ages: { map: 'function (doc) { emit(doc.city, doc.age || 0) }', reduce: '_stats' },
     cities: { map: 'function (doc) { emit([doc.city, doc.name], 1) }', reduce: '_sum' },
     tags: {
-      map: 'function (doc) { doc.tags.forEach(function (tag) { emit(tag) }) }',
+      map: 'function (doc) { if (doc.tags) doc.tags.forEach(function (tag) { emit(tag) }) }',
       reduce: '_count',
     },
     names: {
@@ -93,7 +93,8 @@ describe('stock PouchDB', () => {
 
   it('has the same of a stored view here as in its own store', async () => {
     // PouchDB has revisions of its own for the same document.
-    const bare = (rows: object[]) => JSON.parse(JSON.stringify(rows).replace(/"_rev":"[^"]*"/g, ''))
+    const bare = (rows: object[]) =>
+      JSON.parse(JSON.stringify(rows), (name, value) => (name === '_rev' ? undefined : value))
     for (const [view, options] of questions) {
       const [there, here] = await Promise.all([
         remote.query(view, options),
@@ -147,12 +148,12 @@ describe('stock PouchDB', () => {
       { _id: 'forged', type: 'post', author: 'root' },
       { _id: 'other', author: 'kim' },
     ])
-    const denied: { doc?: { id: string; reason: string } }[] = []
+    const denied: { id: string; reason: string }[] = []
     const pushing = device.replicate.to(mine)
     pushing.on('denied', (one) => denied.push(one as never))
     const pushed = await pushing
     expect([pushed.docs_written, pushed.doc_write_failures]).toEqual([2, 1])
-    expect(denied.map(({ doc }) => [doc?.id, doc?.reason])).toEqual([['forged', 'kim is not root']])
+    expect(denied.map(({ id, reason }) => [id, reason])).toEqual([['forged', 'kim is not root']])
     await expect(mine.get('forged')).rejects.toMatchObject({ status: 404 })
     await expect(mine.put({ ...(await mine.get('other')), author: 'root' })).rejects.toMatchObject({
       status: 403,

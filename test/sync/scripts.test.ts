@@ -1,9 +1,10 @@
 import { shared, sync } from 'leanto/sync'
 import { find } from 'leanto/sync/find'
 import { scripts, scriptsFaults } from 'leanto/sync/scripts'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { faulty } from '../kit/faulty.ts'
 import { measurer } from '../kit/measure.ts'
-import { type Ask, freshDatabase, makeBase, mount } from '../kit/world.ts'
+import { type Ask, type Env, freshDatabase, makeBase, mount } from '../kit/world.ts'
 import { alice, bob, open, people } from './store.ts'
 
 const base = makeBase()
@@ -683,6 +684,52 @@ describe('what functions can not do', () => {
     })
     for (let n = 0; n < 150; n++) expect((await put({ _id: `n${n}` }))[0]).toBe(201)
   })
+})
+
+it('fails as 503 where D1 does, at every trip, and is right when that is over', async () => {
+  await design('f', {
+    validate_doc_update: 'function (doc) { if (doc.no) throw({ forbidden: "no" }) }',
+    filters: { n: 'function (doc) { return doc.n > 0 }' },
+    views: {
+      n: { map: 'function (doc) { emit(doc.n) }', reduce: 'function (k, v) { return v.length }' },
+    },
+  })
+  await bulk([
+    { _id: 'a', n: 0 },
+    { _id: 'b', n: 1 },
+  ])
+  const log = vi.spyOn(console, 'error').mockImplementation(() => {})
+  for (const [path, options, expected] of [
+    ['/db/_changes?filter=f/n', {}, 200],
+    ['/db/_changes?filter=_view&view=f/n', {}, 200],
+    ['/db/_design/f/_view/n', {}, 200],
+    ['/db/_design/f/_view/n?reduce=false&include_docs=true', {}, 200],
+    ['/db/new', { method: 'PUT', body: { n: 2 } }, 201],
+    ['/db/refused', { method: 'PUT', body: { no: 1 } }, 403],
+  ] as [string, Ask, number][]) {
+    for (const verdict of [true, 'after'] as const) {
+      for (let failing = 1; ; failing++) {
+        // So that a view has something to catch up with.
+        await ask('/db', { body: { n: failing } })
+        let trips = 0
+        const db = (e: Env) => faulty(e.DB as never, () => ++trips === failing && verdict)
+        const away = sync(makeBase({ db }), { identity: people, parts: [find, scripts], databases })
+        const response = await mount({ '/': away })(path, options)
+        const text = await response.text()
+        if (trips < failing) break
+        expect([path, failing, response.status]).toEqual([path, failing, 503])
+        expect(text).not.toMatch(/leanto|D1_ERROR/)
+      }
+    }
+    const { status } = await ask(path, options)
+    expect([path, status]).toEqual([path, path === '/db/new' ? 409 : expected])
+  }
+  log.mockRestore()
+  const { doc_count } = (await answer('/db'))[1]
+  expect((await answer('/db/_design/f/_view/n'))[1].rows).toEqual([
+    { key: null, value: doc_count - 1 },
+  ])
+  expect((await answer('/db/refused'))[0]).toBe(404)
 })
 
 async function digest(text: string): Promise<string> {

@@ -1,6 +1,6 @@
 import type { Scope } from '../../core/scope.ts'
 import { sortKey } from '../collate.ts'
-import { databaseId, type Place, placed } from '../database.ts'
+import { databaseId, type Place, placed, runAll } from '../database.ts'
 import type { View } from '../definition.ts'
 import { bad } from '../faults.ts'
 import { channelsOf, seenSql } from '../permission.ts'
@@ -205,13 +205,16 @@ async function docsOf(
   show: Show,
 ): Promise<Map<string, string>> {
   const ids = [...new Set(rows.map(({ id, value }) => docIdOf(id, value)))]
-  const { results } = await placed(
-    scope,
-    place,
-    `SELECT d.db, ${fullColumns} FROM json_each(?3) w
-     CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`,
-    [JSON.stringify(ids)],
-  ).all<FullRow & { db: number }>()
+  const [found] = await runAll(scope, [
+    placed(
+      scope,
+      place,
+      `SELECT d.db, ${fullColumns} FROM json_each(?3) w
+       CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`,
+      [JSON.stringify(ids)],
+    ),
+  ])
+  const results = (found?.results ?? []) as unknown as (FullRow & { db: number })[]
   const seen = results.filter((row) => !row.deleted && visible(place, row))
   const shown = seen.map((row) => ({ row, tree: row.tree }))
   const blobs = await blobsFor(scope, seen[0]?.db ?? 0, shown, show)

@@ -106,12 +106,14 @@ async function begin(scope: Scope, database: DatabaseRow, { name, version }: Row
 /** Takes in the next documents. If another request does the same, one of the two does nothing. */
 async function catchUp(scope: Scope, database: DatabaseRow, state: ViewState, source: RowSource) {
   await source.ready?.()
-  const { results } = await scope.db
-    .prepare(
-      `SELECT ${fullColumns} FROM leanto_sync_documents d WHERE d.db = ?1 AND d.seq > ?2 ORDER BY d.seq LIMIT ?3`,
-    )
-    .bind(database.id, state.seq, documentsAtOnce)
-    .all<FullRow>()
+  const [found] = await runAll(scope, [
+    scope.db
+      .prepare(
+        `SELECT ${fullColumns} FROM leanto_sync_documents d WHERE d.db = ?1 AND d.seq > ?2 ORDER BY d.seq LIMIT ?3`,
+      )
+      .bind(database.id, state.seq, documentsAtOnce),
+  ])
+  const results = (found?.results ?? []) as unknown as FullRow[]
   const emitted = results.flatMap((row) => (row.deleted ? [] : rowsOf(row, source)))
   const last = results.length < documentsAtOnce ? database.update_seq : (results.at(-1)?.seq ?? 0)
   const ids = JSON.stringify(results.map(({ id }) => id))

@@ -1,3 +1,4 @@
+import { env } from 'cloudflare:workers'
 import { shared, sync } from 'leanto/sync'
 import { find } from 'leanto/sync/find'
 import { scripts, scriptsFaults } from 'leanto/sync/scripts'
@@ -199,6 +200,32 @@ describe('views', () => {
       { id: '_design/x', error: 'compilation_error' },
       { ok: true, id: 'beside' },
     ])
+  })
+
+  it('are cleaned up when no design document has them, by who may', async () => {
+    await view('city')
+    await view('none')
+    const kept = async () => {
+      const { results } = await env.DB.prepare(
+        'SELECT v.name, count(r.id) n FROM leanto_sync_views v LEFT JOIN leanto_sync_rows r ON r.view = v.id GROUP BY v.id ORDER BY v.name',
+      ).all<{ name: string; n: number }>()
+      return results.map(({ name, n }) => [name, n])
+    }
+    const before = [
+      ['view:all/city', 12],
+      ['view:all/none', 0],
+    ]
+    const clean = async (options: Ask) =>
+      (await ask('/db/_view_cleanup', { method: 'POST', ...options })).status
+    expect(await clean({ token: alice })).toBe(202)
+    expect(await kept()).toEqual(before)
+    const [, { _rev }] = await answer('/db/_design/all')
+    await design('all', { _rev, views: { none: views.none } })
+    expect([await clean({}), await clean({ token: bob })]).toEqual([401, 403])
+    expect(await kept()).toEqual(before)
+    expect(await clean({ key: 'secret' })).toBe(202)
+    expect(await kept()).toEqual([['view:all/none', 0]])
+    expect((await ask('/nowhere/_view_cleanup', { method: 'POST', token: alice })).status).toBe(404)
   })
 
   it('cost one trip to read the design document beside what a view costs', async () => {

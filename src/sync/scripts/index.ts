@@ -1,4 +1,5 @@
 import type { Part } from '../routes.ts'
+import { postCleanup } from './cleanup.ts'
 import { filterOf } from './filter.ts'
 import { designsStatement, validatorOf } from './validate.ts'
 import { viewOf } from './view.ts'
@@ -10,7 +11,7 @@ import { viewOf } from './view.ts'
  * @see https://docs.couchdb.org/en/stable/ddocs/ddocs.html
  */
 export const scripts: Part = Object.freeze<Part>({
-  routes: () => [],
+  routes: (inDb) => [inDb('POST', '/:db/_view_cleanup', postCleanup)],
   scripts: Object.freeze({
     filter: filterOf,
     view: viewOf,

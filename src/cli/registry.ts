@@ -44,6 +44,7 @@ const registry: Record<string, Entry> = {
   },
   'sync/find': { module: 'sync', load: async () => [] },
   'sync/upkeep': { module: 'sync', load: async () => [] },
+  'sync/scripts': { module: 'sync', load: async () => [] },
   'sync/notifier': { module: 'sync', load: async () => [] },
   jwks: { module: 'jwks', load: async () => [] },
 }

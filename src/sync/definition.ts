@@ -1,5 +1,6 @@
 import type { Principal } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
+import type { Scripts } from './stored.ts'
 
 /** A document as a client sees it, with `_id` and, if it has them, `_rev`, `_deleted` and `_attachments`. */
 export type Doc = { _id: string; _rev?: string; _deleted?: true } & Record<string, unknown>
@@ -99,6 +100,8 @@ export interface Definition {
   readonly write: May
   readonly admin: May
   readonly rules: Rules
+  /** Set by `sync` if it has that part. */
+  readonly scripts?: Scripts
 }
 
 const service = (who: Principal) => who.role === 'service'

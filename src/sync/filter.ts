@@ -1,10 +1,11 @@
 import type { FeedFilter } from './changes-input.ts'
-import type { Doc } from './definition.ts'
+import type { Doc, View } from './definition.ts'
 import { isObject } from './document.ts'
 import { bad } from './faults.ts'
 import { json, type Options, word } from './query.ts'
 import type { Asked } from './request.ts'
 import { selectorTest } from './selector.ts'
+import type { Stored } from './stored.ts'
 
 /**
  * Which changes a request for the feed wants.
@@ -30,11 +31,12 @@ export async function filterOf(
   }
   if (name === '_design') return { kind: 'design' }
   if (name === '_view') return viewFilter(asked, word(options, 'view'))
-  const { filters } = place.definition.rules
-  const test = filters && Object.hasOwn(filters, name) ? filters[name] : undefined
-  if (!test) throw bad('not_found', 'missing json key: filters')
+  const { rules, scripts } = place.definition
+  const own = rules.filters && Object.hasOwn(rules.filters, name) ? rules.filters[name] : undefined
   const request = { query: Object.fromEntries(query), who: place.who }
-  return { kind: 'test', test: (doc) => test(doc, request) }
+  const test = own ? (doc: Doc) => own(doc, request) : await scripts?.filter(asked, name)
+  if (!test) throw bad('not_found', 'missing json key: filters')
+  return { kind: 'test', test }
 }
 
 function idsOf(ids: unknown): FeedFilter {
@@ -43,12 +45,14 @@ function idsOf(ids: unknown): FeedFilter {
 }
 
 /** Those documents for which a view's `map` emits something. */
-function viewFilter({ place }: Asked, name: string | undefined): FeedFilter {
+async function viewFilter({ scope, place }: Asked, name: string | undefined): Promise<FeedFilter> {
   if (name === undefined || !/^[^/]+\/[^/]+$/.test(name))
     throw bad('bad_request', '`view` filter parameter is not valid.')
-  const { views } = place.definition.rules
-  const view = views && Object.hasOwn(views, name) ? views[name] : undefined
+  const { rules, scripts } = place.definition
+  const own = rules.views && Object.hasOwn(rules.views, name) ? rules.views[name] : undefined
+  const view: (View & Stored) | undefined = own ?? (await scripts?.view(scope, place, name))
   if (!view) throw bad('not_found', 'missing json key: views')
+  await view.ready?.()
   return { kind: 'test', test: (doc) => emits(view.map, doc) }
 }
 

@@ -9,6 +9,7 @@ import type { Written } from './definition.ts'
 import { renderBug, renderFault, syncFaults } from './faults.ts'
 import { type HostVerbs, hostVerbs } from './host.ts'
 import { syncMigrations } from './migrations.ts'
+import type { Find } from './request.ts'
 import { type Part, syncRoutes } from './routes.ts'
 import { watcher as makeWatcher, type Notifier } from './watch.ts'
 
@@ -37,7 +38,11 @@ export interface SyncOptions {
   databases: Databases
   /** Tells held feeds of changes at once: `notifier(…)`. Without it they ask the database, less and less often. */
   notifier?: Notifier
-  /** What else there is: `find` (Mango and views) of `leanto/sync/find`, `upkeep` of `leanto/sync/upkeep`. @default [] */
+  /**
+   * What else there is, each of `leanto/sync/<name>`: `find` (Mango and views), `upkeep`, `scripts` (JavaScript of design
+   * documents).
+   * @default []
+   */
   parts?: readonly Part[]
 }
 
@@ -59,7 +64,12 @@ export function sync<Env>(
     throw new TypeError(
       'sync: `identity` must have principal(scope, request): pass auth(…) or jwks(…)',
     )
-  const { find, declared } = finder(databases)
+  const { find: listed, declared } = finder(databases)
+  const scripts = parts.find((part) => part.scripts)?.scripts
+  const find: Find = (name) => {
+    const found = listed(name)
+    return found && scripts ? { ...found, definition: { ...found.definition, scripts } } : found
+  }
   const viewed = declared.find(([, { rules }]) => rules.views)
   if (viewed && !parts.some(({ views }) => views))
     throw new TypeError(

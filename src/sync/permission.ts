@@ -102,7 +102,8 @@ function channelList(channels: readonly string[]): readonly string[] {
   return list.sort()
 }
 
-const docOf = (incoming: Incoming, attachments: Attachments | null, rev?: string): Doc => ({
+/** A version as the rules see it. */
+export const docOf = (incoming: Incoming, attachments: Attachments | null, rev?: string): Doc => ({
   ...incoming.members,
   _id: incoming.id,
   ...(rev ? { _rev: rev } : {}),

@@ -8,6 +8,7 @@ import { syncFaults } from './faults.ts'
 import { readChanges } from './feed-routes.ts'
 import { type Asked, type Find, placeOf, segmentsOf } from './request.ts'
 import * as server from './server-routes.ts'
+import type { Scripts } from './stored.ts'
 import type { Watcher } from './watch.ts'
 
 type Handler = (asked: Asked) => Promise<Response>
@@ -25,11 +26,13 @@ export interface RoutesInput {
 /** Makes a route that has its database. */
 export type InDb = (method: Route[0], path: string, handler: Handler) => Route
 
-/** What a host may leave out: `find` of `leanto/sync/find`, `upkeep` of `leanto/sync/upkeep`. */
+/** What a host may leave out: `find`, `upkeep` and `scripts`, of `leanto/sync/<name>`. */
 export interface Part {
   readonly routes: (inDb: InDb, wrote: document.Wrote) => readonly Route[]
   /** Whether it answers for the host's views. */
   readonly views?: boolean
+  /** Runs what design documents have. */
+  readonly scripts?: Scripts
   /** Runs at every cron trigger. */
   readonly scheduled?: (scope: Scope, databases: Find) => Promise<void>
 }

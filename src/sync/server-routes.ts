@@ -37,9 +37,14 @@ export function allDbs(who: Principal, find: Find, names: readonly string[]): Re
   return Response.json(readable.sort(), { status: 200 })
 }
 
-export function session({ id, role }: Principal): Response {
-  const name = id ?? (role === 'service' ? 'service' : null)
-  const roles = role === 'service' ? ['_admin'] : role === 'authenticated' ? ['authenticated'] : []
+/** Who asks, as CouchDB's `userCtx` has it. */
+export const userOf = ({ id, role }: Principal): { name: string | null; roles: string[] } => ({
+  name: id ?? (role === 'service' ? 'service' : null),
+  roles: role === 'service' ? ['_admin'] : role === 'authenticated' ? ['authenticated'] : [],
+})
+
+export function session(who: Principal): Response {
+  const { name, roles } = userOf(who)
   return Response.json(
     {
       ok: true,

@@ -5,7 +5,7 @@ import { type DatabaseRow, databaseId, inDatabase, type Place, placed, runAll } 
 import { type Doc, limitsOf, type Written } from './definition.ts'
 import type { Incoming } from './document.ts'
 import { syncFaults } from './faults.ts'
-import { checkWrite } from './permission.ts'
+import { checkWrite, docOf } from './permission.ts'
 import { revOf } from './rev-tree.ts'
 import {
   applyEdit,
@@ -21,6 +21,7 @@ import {
   stateOf,
   winnerOf,
 } from './state.ts'
+import type { Validator } from './stored.ts'
 import { writeStatements } from './write-sql.ts'
 
 /** What became of one document: its revision, or why it was not written. */
@@ -101,12 +102,12 @@ async function writeRound(
   { documents, newEdits, outcomes, written }: Round,
 ): Promise<Incoming[]> {
   const { rules } = place.definition
-  const { database, states } = await readStates(scope, place, documents)
+  const { database, states, validator } = await readStates(scope, place, documents)
   const blobs: Blobs = new Map()
   const edit = async (incoming: Incoming) => {
     const state = states.get(incoming.id) as State
     try {
-      const rev = await apply(place, state, incoming, { newEdits, blobs })
+      const rev = await apply(place, state, incoming, { newEdits, blobs, validator })
       outcomes.set(incoming, { id: incoming.id, rev })
     } catch (error) {
       if (!(error instanceof Fault) || !perDocument.has(error.code)) throw error
@@ -152,16 +153,20 @@ function roomFor(plans: readonly Plan[], limit: number): number {
 }
 
 /** Those errors that are one document's, as CouchDB tells them; any other is the whole request's. */
-const perDocument = new Set(['conflict', 'forbidden', 'unauthorized'])
+const perDocument = new Set(['conflict', 'forbidden', 'unauthorized', 'compilation_error'])
 
 async function readStates(
   scope: Scope,
   place: Place,
   documents: readonly Incoming[],
-): Promise<{ database: DatabaseRow; states: Map<string, State> }> {
+): Promise<{
+  database: DatabaseRow
+  states: Map<string, State>
+  validator: Validator | undefined
+}> {
   const ids = [...new Set(documents.map(({ id }) => id))]
-  const { validate, channels } = place.definition.rules
-  const body = validate || channels ? 'd.body' : 'NULL AS body'
+  const { rules, scripts } = place.definition
+  const body = rules.validate || rules.channels || scripts ? 'd.body' : 'NULL AS body'
   const { database, results } = await inDatabase(scope, place, [
     placed(
       scope,
@@ -170,13 +175,15 @@ async function readStates(
        FROM json_each(?3) w CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`,
       [JSON.stringify(ids)],
     ),
+    ...(scripts ? [scripts.designs(scope, place)] : []),
   ])
   const rows = new Map(
     ((results[0]?.results ?? []) as unknown as DocumentRow[]).map((row) => [row.id, row]),
   )
   const states = new Map(ids.map((id) => [id, stateOf(id, rows.get(id))]))
   await readAside(scope, database, documents, states)
-  return { database, states }
+  const validator = scripts?.validator(place, database, results[1]?.results ?? [])
+  return { database, states, validator }
 }
 
 /** Attachments of leaves other than the winner, which stubs may mean: read only where there are both. */
@@ -207,7 +214,11 @@ async function apply(
   place: Place,
   state: State,
   incoming: Incoming,
-  { newEdits, blobs }: { newEdits: boolean; blobs: Blobs },
+  {
+    newEdits,
+    blobs,
+    validator,
+  }: { newEdits: boolean; blobs: Blobs; validator: Validator | undefined },
 ): Promise<string> {
   if (!newEdits && isKnown(state, incoming)) return applyReplicated(state, incoming, null, null)
   const parent = newEdits ? parentOf(state, incoming) : null
@@ -219,13 +230,11 @@ async function apply(
     limit: limitsOf(place.definition.rules).attachment,
     blobs,
   })
-  const channels = checkWrite(place, {
-    incoming,
-    attachments,
-    rev: path ? `${path.pos}-${path.hashes[0]}` : undefined,
-    old: oldDocument(state),
-    oldChannels: oldChannels(state),
-  })
+  const old = oldDocument(state)
+  const rev = path ? `${path.pos}-${path.hashes[0]}` : undefined
+  const version = { incoming, attachments, rev, old, oldChannels: oldChannels(state) }
+  const channels = checkWrite(place, version)
+  await validator?.(docOf(incoming, attachments, rev), old)
   return newEdits
     ? applyEdit(state, incoming, attachments, channels)
     : applyReplicated(state, incoming, attachments, channels)

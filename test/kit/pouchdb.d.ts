@@ -40,6 +40,7 @@ declare namespace PouchDB {
     getAttachment(id: string, name: string, options?: object): Promise<Doc>
     getIndexes(): Promise<{ indexes: { ddoc: string | null; name: string }[] }>
     info(): Promise<Doc>
+    query(view: string, options?: object): Promise<{ rows: { id: string; key: Doc; value: Doc }[] }>
     put(doc: object): Promise<{ id: string; rev: string }>
     remove(doc: Doc): Promise<{ id: string; rev: string }>
     replicate: {
@@ -62,6 +63,7 @@ declare module 'pouchdb-core' {
 declare module 'pouchdb-adapter-http'
 declare module 'pouchdb-adapter-memory'
 declare module 'pouchdb-find'
+declare module 'pouchdb-mapreduce'
 declare module 'pouchdb-replication'
 declare module 'pouchdb-merge' {
   export function merge(tree: never, path: never, depth: number): { tree: unknown[] }

@@ -1,4 +1,5 @@
 /* Runs a Worker of the tests in workerd, for clients in Node. */
+import { basename } from 'node:path'
 import { build } from 'esbuild'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
 import { syncMigrations } from '../../src/sync/migrations.ts'
@@ -24,6 +25,9 @@ export async function startSync({ port, persist }: SyncServerOptions = {}): Prom
     bundle: true,
     write: false,
     format: 'esm',
+    outfile: 'worker.js',
+    loader: { '.wasm': 'copy' },
+    assetNames: '[name]',
     target: 'es2022',
     conditions: ['workerd', 'worker', 'browser'],
     external: ['cloudflare:*'],
@@ -32,6 +36,7 @@ export async function startSync({ port, persist }: SyncServerOptions = {}): Prom
       'leanto/sync': `${root}src/sync/index.ts`,
       'leanto/sync/find': `${root}src/sync/find/index.ts`,
       'leanto/sync/upkeep': `${root}src/sync/upkeep/index.ts`,
+      'leanto/sync/scripts': `${root}src/sync/scripts/index.ts`,
       'leanto/sync/notifier': `${root}src/sync/notifier/index.ts`,
     },
   })
@@ -39,8 +44,16 @@ export async function startSync({ port, persist }: SyncServerOptions = {}): Prom
     ...convertV4MiniflareOptions({
       host: '127.0.0.1',
       port: port ?? (await freePort()),
-      modules: true,
-      script: outputFiles[0]?.text ?? '',
+      // The Worker itself has to be the first.
+      modules: ['.js', '.wasm'].flatMap((end) =>
+        outputFiles
+          .filter(({ path }) => path.endsWith(end))
+          .map(({ path, contents }) => ({
+            type: end === '.js' ? ('ESModule' as const) : ('CompiledWasm' as const),
+            path: basename(path),
+            contents,
+          })),
+      ),
       compatibilityDate: '2026-10-01',
       d1Databases: ['DB'],
       kvNamespaces: ['KV'],

@@ -4,6 +4,7 @@ import { bind, type Identity } from 'leanto'
 import { owned, shared, sync } from 'leanto/sync'
 import { find } from 'leanto/sync/find'
 import { notifier } from 'leanto/sync/notifier'
+import { scripts } from 'leanto/sync/scripts'
 import { upkeep } from 'leanto/sync/upkeep'
 
 export { SyncNotifier } from 'leanto/sync/notifier'
@@ -61,6 +62,22 @@ const docs = sync(base, {
   },
 })
 
+/** As CouchDB itself is, with what its design documents hold. */
+const scripted = sync(base, {
+  identity,
+  parts: [find, upkeep, scripts],
+  databases: {
+    '*': shared({ ...open, keepRevisions: true }),
+    'kept-*': shared({ ...open, admin: ({ id }) => id === 'root' }),
+    'team-*': shared({
+      ...open,
+      admin: ({ id }) => id === 'root',
+      channels: (doc) => (Array.isArray(doc.in) ? (doc.in as string[]) : []),
+      member: ({ claims }) => (claims.channels ?? []) as string[],
+    }),
+  },
+})
+
 /** The same, where feeds are woken by a Durable Object. */
 const live = sync(base, {
   identity,
@@ -68,5 +85,8 @@ const live = sync(base, {
   notifier: notifier<Env>((env) => env.SYNC as never),
 })
 
-const app = new Hono().route('/couch', docs.routes).route('/live', live.routes)
+const app = new Hono()
+  .route('/couch', docs.routes)
+  .route('/scripted', scripted.routes)
+  .route('/live', live.routes)
 export default { fetch: app.fetch } satisfies ExportedHandler<Env>

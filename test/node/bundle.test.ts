@@ -18,6 +18,8 @@ const ceilings: Record<string, number> = {
   // With all that it needs of `sync`, as if it were alone.
   'sync/find': 20 * 1024,
   'sync/upkeep': 7 * 1024,
+  // The interpreter's own JavaScript, and what of `sync` it needs. Its WebAssembly is 490 KiB, 200 gzipped.
+  'sync/scripts': 30 * 1024,
   'sync/notifier': 1024,
   jwks: 20 * 1024,
 }
@@ -134,6 +136,7 @@ const exported: Record<string, string[]> = {
   sync: ['forbidden', 'owned', 'shared', 'sync', 'unauthorized'],
   'sync/find': ['find'],
   'sync/upkeep': ['upkeep'],
+  'sync/scripts': ['scripts', 'scriptsFaults'],
   'sync/notifier': ['SyncNotifier', 'notifier'],
   jwks: ['jwks'],
 }
@@ -145,6 +148,7 @@ it('exports what the snapshot says', async () => {
     bundle: true,
     format: 'esm',
     packages: 'external',
+    external: ['*.wasm'],
     metafile: true,
     write: false,
   })

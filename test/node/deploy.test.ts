@@ -8,7 +8,7 @@ import { quiet, root, wranglerBin } from '../kit/running.ts'
 const folder = join(root, '.wrangler', 'deploy-test')
 const site = 'https://app.example'
 
-/** Everything of `leanto/auth` in one Worker, as large as it gets. */
+/** Everything of `leanto/auth` in one Worker, and of `leanto/sync` with the interpreter: as large as it gets. */
 const worker = `
 import { Hono } from 'hono'
 import { apiKeys, bind, handlers, migrate } from 'leanto'
@@ -18,6 +18,9 @@ import { mfa } from 'leanto/auth/mfa'
 import { cookies, issuedKeys, sessions, trust, turnstile } from 'leanto/auth/parts'
 import { bcrypt, betterAuth, breached, common, firebase, pbkdf2, scrypt } from 'leanto/auth/passwords'
 import * as p from 'leanto/auth/providers'
+import { shared, sync } from 'leanto/sync'
+import { find } from 'leanto/sync/find'
+import { scripts } from 'leanto/sync/scripts'
 
 const base = bind<any>({ db: (e) => e.DB, kv: (e) => e.KV, secret: () => '${'s'.repeat(40)}' })
 const client = { clientId: 'app', secret: 'shh' }
@@ -42,11 +45,18 @@ const users = auth(base, {
     p.oidc({ ...client, name: 'custom:acme', issuer: 'https://id.example' }),
   ],
 })
+const anyone = () => true
+const docs = sync(base, {
+  identity: users,
+  parts: [find, scripts],
+  databases: { club: shared({ read: anyone, write: anyone }) },
+})
 const app = new Hono<any>()
   .route('/auth/v1', users.routes)
-  .get('/migrate', async (c) => c.json(await migrate(c.env.DB, [users]), 200))
+  .route('/sync', docs.routes)
+  .get('/migrate', async (c) => c.json(await migrate(c.env.DB, [users, docs]), 200))
   .get('/keys', async (c) => c.json(await apiKeys('${'s'.repeat(40)}'), 200))
-export default { fetch: app.fetch, ...handlers(base, [users]) }
+export default { fetch: app.fetch, ...handlers(base, [users, docs]) }
 `
 
 const config = `
@@ -160,5 +170,22 @@ describe('wrangler deploy of a Worker with every part, provider and password for
       expect((await signIn(password)).status).toBe(200)
       expect((await signIn(password)).status).toBe(200)
     }
+  })
+
+  it('runs what design documents have', async () => {
+    await ask('/migrate')
+    const { secret = '' } = (await ask('/keys')).body as { secret?: string }
+    const design = {
+      _id: '_design/a',
+      validate_doc_update: 'function (doc) { if (doc.n < 0) throw({ forbidden: "below 0" }) }',
+      views: { n: { map: 'function (doc) { emit(doc.n) }', reduce: '_count' } },
+    }
+    expect((await ask('/sync/club', design, { apikey: secret })).status).toBe(201)
+    expect(await ask('/sync/club', { n: -1 })).toEqual({
+      status: 403,
+      body: { error: 'forbidden', reason: 'below 0' },
+    })
+    expect((await ask('/sync/club', { n: 1 })).status).toBe(201)
+    expect((await ask('/sync/club/_design/a/_view/n')).body.rows).toEqual([{ key: null, value: 1 }])
   })
 })

@@ -38,12 +38,13 @@ it('packs what is needed and no more', async () => {
   const files = stdout.trim().split('\n')
   const unexpected = files.filter(
     (file) =>
-      !/^package\/(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/[\w/-]+\.(js|d\.ts))$/.test(
+      !/^package\/(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/([\w/-]+\.(js|d\.ts)|sync\/scripts\/quickjs\.wasm))$/.test(
         file,
       ),
   )
   expect(unexpected).toEqual([])
   expect(files).toContain('package/dist/cli/index.js')
+  expect(files).toContain('package/dist/sync/scripts/quickjs.wasm')
 })
 
 it('has exact versions, hono and drizzle as peers, and is ESM alone', () => {

@@ -6,6 +6,7 @@ import { bad } from '../faults.ts'
 import { channelsOf, seenSql } from '../permission.ts'
 import { count, either, flag, json, type Options, word } from '../query.ts'
 import { columnsFor, type FullRow, visible } from '../read.ts'
+import type { Stored } from '../stored.ts'
 import { blobsFor, documentText, type Show } from '../version.ts'
 import { reduceRows } from './reduce.ts'
 import { askRows, type Emitted, type RowSource, viewId } from './view-rows.ts'
@@ -89,10 +90,11 @@ function groupLevelOf(options: Options, view: View, byKeys: boolean): number | n
   return level
 }
 
-/** A view of the host as a source of rows. Its code is its version. */
-export const viewSource = (name: string, { map }: View): RowSource => ({
+/** A view as a source of rows. The code of one of the host is its version. */
+export const viewSource = (name: string, { map, version, ready }: View & Stored): RowSource => ({
   name: `view:${name}`,
-  version: String(map),
+  version: version ?? String(map),
+  ready,
   rows(doc) {
     const rows: Emitted[] = []
     map(doc, (key, value = null) => rows.push({ key, value }))
@@ -210,7 +212,7 @@ async function docsOf(
       scope,
       place,
       `SELECT d.db, ${columnsFor(place, values)} FROM json_each(?3) w
-     CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`,
+       CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`,
       values,
     ),
   )

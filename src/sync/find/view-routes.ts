@@ -7,11 +7,13 @@ import { type Asked, bodyIfAny, jsonAnswer } from '../request.ts'
 import { parseView, queryView, viewSource } from './view-query.ts'
 
 /** The view that a path names. @throws {Fault} `not_found` (404). */
-function viewOf({ place, rest }: Asked): { name: string; view: View } {
+async function viewOf({ scope, place, rest }: Asked): Promise<{ name: string; view: View }> {
   const [, design = '', , view = ''] = rest
   const name = `${design}/${view}`
-  const { views } = place.definition.rules
-  const found = views && Object.hasOwn(views, name) ? views[name] : undefined
+  const { rules, scripts } = place.definition
+  const { views } = rules
+  const own = views && Object.hasOwn(views, name) ? views[name] : undefined
+  const found = own ?? (await scripts?.view(scope, place, name))
   if (!found) throw bad('not_found', 'missing_named_view')
   return { name, view: found }
 }
@@ -19,7 +21,7 @@ function viewOf({ place, rest }: Asked): { name: string; view: View } {
 export async function readView(asked: Asked): Promise<Response> {
   const { scope, place, query } = asked
   demand(place, 'read')
-  const { name, view } = viewOf(asked)
+  const { name, view } = await viewOf(asked)
   const input = parseView(optionsOf(query, await bodyIfAny(asked)), query, view)
   return jsonAnswer(await queryView(scope, place, { view, source: viewSource(name, view), input }))
 }
@@ -28,7 +30,7 @@ export async function readView(asked: Asked): Promise<Response> {
 export async function postViewQueries(asked: Asked): Promise<Response> {
   const { scope, place, query } = asked
   demand(place, 'read')
-  const { name, view } = viewOf(asked)
+  const { name, view } = await viewOf(asked)
   const { queries } = await bodyIfAny(asked)
   if (!Array.isArray(queries) || !queries.every(isObject))
     throw bad('bad_request', '`queries` member must be an array of objects.')

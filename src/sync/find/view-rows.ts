@@ -1,4 +1,5 @@
 import type { QueryResult, Statement } from '../../core/database.ts'
+import { Fault } from '../../core/fault.ts'
 import type { Scope } from '../../core/scope.ts'
 import { documentOf } from '../changes.ts'
 import { sortKey } from '../collate.ts'
@@ -28,6 +29,8 @@ export interface RowSource {
   /** Changes when its rows would be others: then all are made anew. */
   version: string
   rows: (doc: Doc) => readonly Emitted[]
+  /** Has to be waited for before `rows`. */
+  ready?: (() => Promise<void>) | undefined
 }
 
 interface ViewState {
@@ -103,6 +106,7 @@ async function begin(scope: Scope, database: DatabaseRow, { name, version }: Row
 
 /** Takes in the next documents. If another request does the same, one of the two does nothing. */
 async function catchUp(scope: Scope, database: DatabaseRow, state: ViewState, source: RowSource) {
+  await source.ready?.()
   const results = await rowsOf<FullRow>(
     scope,
     scope.db
@@ -154,8 +158,9 @@ function linesOf(row: FullRow, source: RowSource): Line[] {
   let emitted: readonly Emitted[]
   try {
     emitted = source.rows(documentOf(row))
-  } catch {
-    // As CouchDB does: a document for which `map` throws has no rows.
+  } catch (error) {
+    // As CouchDB does: a document for which `map` throws has no rows. One that it cannot end with ends the view.
+    if (error instanceof Fault) throw error
     return []
   }
   return emitted.map(

@@ -1,0 +1,100 @@
+import type { Statement } from '../../core/database.ts'
+import { Fault } from '../../core/fault.ts'
+import type { Scope } from '../../core/scope.ts'
+import { type DatabaseRow, databaseId, type Place, placed, securityOf } from '../database.ts'
+import type { Doc } from '../definition.ts'
+import { isObject } from '../document.ts'
+import { bad } from '../faults.ts'
+import type { Validator } from '../stored.ts'
+import { type DesignRow, isScript, memberOf, Realms, unwrap } from './design.ts'
+import { scriptsFaults } from './faults.ts'
+import { contextOf } from './request.ts'
+
+const name = 'validate_doc_update'
+
+/** Reads the design documents that have a say in what is written. */
+export const designsStatement = (scope: Scope, place: Place): Statement =>
+  placed(
+    scope,
+    place,
+    `SELECT id, body FROM leanto_sync_documents WHERE db = ${databaseId} AND id >= '_design/' AND id < '_design0'
+     AND deleted = 0 AND instr(body, ?3) > 0 ORDER BY id`,
+    [`"${name}"`],
+  )
+
+/**
+ * Asks every `validate_doc_update` about each version that is written: what fails otherwise than by `forbidden` or
+ * `unauthorized` refuses it too. Design documents are not asked about; what they have has to compile.
+ *
+ * @see https://docs.couchdb.org/en/stable/ddocs/ddocs.html#validate-document-update-functions
+ */
+export function validatorOf(
+  place: Place,
+  database: DatabaseRow,
+  rows: readonly unknown[],
+): Validator {
+  const designs = (rows as DesignRow[]).filter(
+    ({ body }) => memberOf(JSON.parse(body), [name]) !== undefined,
+  )
+  const realms = new Realms()
+  const user = JSON.stringify(contextOf(place))
+  const security = JSON.stringify(securityOf(database))
+  return async (doc, old) => {
+    if (doc._id.startsWith('_design/')) return checkDesign(doc)
+    for (const design of designs) {
+      try {
+        const { realm, fn } = await compiled(realms, design)
+        unwrap(realm.call('validate', fn, textOf(doc), textOf(old), user, security))
+      } catch (fault) {
+        // Of what has been asked for nothing is written: it would look as if each were refused for what it is.
+        if (realms.spent) throw scriptsFaults.os_process_error()
+        throw refusal(design, fault)
+      }
+    }
+  }
+}
+
+function compiled(realms: Realms, design: DesignRow) {
+  if (!isScript(JSON.parse(design.body))) throw bad('forbidden', 'it is not in JavaScript')
+  return realms.compile(design, [name])
+}
+
+/** What is not told by the function itself is a refusal too, of this document alone. */
+function refusal({ id }: DesignRow, fault: unknown): unknown {
+  if (!(fault instanceof Fault) || fault.status === 401 || fault.status === 403) return fault
+  return bad('forbidden', `${name} of ${id}: ${fault.message}`)
+}
+
+/** A version as its functions see it: attachments are stubs. */
+function textOf(doc: Doc | null): string {
+  if (!isObject(doc?._attachments)) return JSON.stringify(doc)
+  const stubs = Object.entries(doc._attachments as Record<string, Record<string, unknown>>).map(
+    ([file, { hash: _, ...attachment }]) => [file, { ...attachment, stub: true }],
+  )
+  return JSON.stringify({ ...doc, _attachments: Object.fromEntries(stubs) })
+}
+
+/** @throws {Fault} `compilation_error` (400), as CouchDB does for views. */
+async function checkDesign(doc: Doc): Promise<void> {
+  if (doc._deleted || !isScript(doc)) return
+  const realms = new Realms()
+  const design = { id: doc._id, body: JSON.stringify(doc) }
+  for (const path of functionsOf(doc)) {
+    const source = memberOf(doc, path)
+    const builtIn = path.at(-1) === 'reduce' && typeof source === 'string' && /^\s*_/.test(source)
+    if (source !== undefined && !builtIn) await realms.compile(design, path)
+  }
+}
+
+function functionsOf(doc: Doc): string[][] {
+  const views = isObject(doc.views) ? Object.keys(doc.views) : []
+  return [
+    [name],
+    ...views
+      .filter((view) => memberOf(doc, ['views', view, 'map']) !== undefined)
+      .flatMap((view) => [
+        ['views', view, 'map'],
+        ['views', view, 'reduce'],
+      ]),
+  ]
+}

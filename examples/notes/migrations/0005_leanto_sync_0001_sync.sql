@@ -4,15 +4,16 @@ CREATE TABLE IF NOT EXISTS leanto_sync_databases (
   update_seq INTEGER NOT NULL DEFAULT 0, doc_count INTEGER NOT NULL DEFAULT 0,
   del_count INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
   purge_seq INTEGER NOT NULL DEFAULT 0, floor_seq INTEGER NOT NULL DEFAULT 0,
-  revs_limit INTEGER, security TEXT, created_at INTEGER NOT NULL,
+  revs_limit INTEGER, security TEXT, created_at INTEGER NOT NULL, tidied_seq INTEGER NOT NULL DEFAULT 0,
   UNIQUE (name, owner)
 );
 CREATE TABLE IF NOT EXISTS leanto_sync_documents (
   db INTEGER NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, rev TEXT NOT NULL, deleted INTEGER NOT NULL,
-  size INTEGER NOT NULL, at INTEGER NOT NULL, tree TEXT NOT NULL, channels TEXT, atts TEXT, body TEXT NOT NULL,
+  size INTEGER NOT NULL, at INTEGER NOT NULL, born INTEGER NOT NULL, tree TEXT NOT NULL, channels TEXT, atts TEXT, body TEXT NOT NULL,
   PRIMARY KEY (db, seq)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS leanto_sync_documents_id ON leanto_sync_documents (db, id);
+CREATE INDEX IF NOT EXISTS leanto_sync_documents_dead ON leanto_sync_documents (db, at) WHERE deleted = 1;
 CREATE TABLE IF NOT EXISTS leanto_sync_revisions (
   db INTEGER NOT NULL, id TEXT NOT NULL, rev TEXT NOT NULL, deleted INTEGER NOT NULL, channels TEXT, atts TEXT,
   body TEXT NOT NULL,
@@ -36,6 +37,7 @@ CREATE TABLE IF NOT EXISTS leanto_sync_members (
   db INTEGER NOT NULL, who TEXT NOT NULL, channels TEXT NOT NULL,
   PRIMARY KEY (db, who)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leanto_sync_upkeep (id INTEGER PRIMARY KEY, at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS leanto_sync_views (
   id INTEGER PRIMARY KEY AUTOINCREMENT, db INTEGER NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,
   seq INTEGER NOT NULL DEFAULT 0, purge_seq INTEGER NOT NULL, total INTEGER NOT NULL DEFAULT 0,
@@ -47,4 +49,4 @@ CREATE TABLE IF NOT EXISTS leanto_sync_rows (
   PRIMARY KEY (view, sort, id, n)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS leanto_sync_rows_id ON leanto_sync_rows (view, id);
-INSERT OR IGNORE INTO leanto_core_migrations (module, id, hash) VALUES ('sync', '0001_sync', 'oDfV50rhUYqN22P-KaVxWcDQQEJ2GzcFu7-n1jXV3dw');
+INSERT OR IGNORE INTO leanto_core_migrations (module, id, hash) VALUES ('sync', '0001_sync', 'Ch_T5jjUD9TVlPWCF0TS_lStOXZDabDYY1uWTkiCn8I');

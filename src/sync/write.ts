@@ -115,13 +115,13 @@ async function writeRound(
       outcomes.set(incoming, { id: incoming.id, ...(rev ? { rev } : {}), fault: error })
     }
   }
-  // Digests take their time: those of different documents are made side by side, edits of one after the other.
-  const byId = Map.groupBy(documents, ({ id }) => id)
-  await Promise.all(
-    [...byId.values()].map(async (edits) => {
-      for (const one of edits) await edit(one)
-    }),
-  )
+  const all = async (edits: readonly Incoming[]) => {
+    for (const one of edits) await edit(one)
+  }
+  // Digests take their time: those of different documents are made side by side, edits of one after the other. An
+  // interpreter has one thing to do at a time.
+  if (validator) await all(documents)
+  else await Promise.all([...Map.groupBy(documents, ({ id }) => id).values()].map(all))
   const limit = database.revs_limit ?? rules.revsLimit ?? 200
   const plans = [...states.values()].flatMap(
     (state) => planOf(state, limit, rules.keepRevisions ?? false) ?? [],

@@ -45,6 +45,10 @@ const registry: Record<string, Entry> = {
   'sync/find': { module: 'sync', load: async () => [] },
   'sync/upkeep': { module: 'sync', load: async () => [] },
   'sync/notifier': { module: 'sync', load: async () => [] },
+  jobs: {
+    module: 'jobs',
+    load: async () => (await import('../jobs/migrations.ts')).jobsMigrations,
+  },
   jwks: { module: 'jwks', load: async () => [] },
 }
 

@@ -90,7 +90,7 @@ export const claim = (
          SELECT j.id, j.priority, j.due, n.room,
            row_number() OVER (PARTITION BY j.name ORDER BY j.priority DESC, j.due, j.id) AS place
          FROM names n CROSS JOIN leanto_jobs_jobs j
-         WHERE j.id IN (
+         WHERE n.room > 0 AND j.id IN (
            SELECT r.id FROM leanto_jobs_jobs r
            WHERE r.state IN ('ready', 'running') AND r.state = 'ready' AND r.name = n.name
            ORDER BY r.priority DESC, r.due, r.id LIMIT ${roundSize})

@@ -37,7 +37,7 @@ async function start(bindings: { AHEAD: number; WITH_QUEUE: boolean }) {
       script: outputFiles[0]?.text ?? '',
       compatibilityDate: '2026-10-01',
       d1Databases: ['DB'],
-      d1Persist: folder,
+      resourcePersistencePath: folder,
       kvNamespaces: ['KV'],
       queueProducers: { JOBS: 'jobs' },
       queueConsumers: { jobs: { maxBatchSize: 10, maxBatchTimeout: 0.05, maxRetries: 5 } },

@@ -49,6 +49,11 @@ const registry: Record<string, Entry> = {
     module: 'jobs',
     load: async () => (await import('../jobs/migrations.ts')).jobsMigrations,
   },
+  'jobs/cron': { module: 'jobs', load: async () => [] },
+  'jobs/webhooks': {
+    module: 'jobs',
+    load: async () => (await import('../jobs/webhooks/migrations.ts')).webhooksMigrations,
+  },
   jwks: { module: 'jwks', load: async () => [] },
 }
 

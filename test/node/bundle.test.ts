@@ -20,6 +20,9 @@ const ceilings: Record<string, number> = {
   'sync/upkeep': 7 * 1024,
   'sync/notifier': 1024,
   jobs: 12 * 1024,
+  // croner.
+  'jobs/cron': 11 * 1024,
+  'jobs/webhooks': 8 * 1024,
   jwks: 20 * 1024,
 }
 
@@ -137,6 +140,8 @@ const exported: Record<string, string[]> = {
   'sync/upkeep': ['upkeep'],
   'sync/notifier': ['SyncNotifier', 'notifier'],
   jobs: ['giveUp', 'job', 'jobs', 'retryIn'],
+  'jobs/cron': ['schedule'],
+  'jobs/webhooks': ['webhooks'],
   jwks: ['jwks'],
 }
 

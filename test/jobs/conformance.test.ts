@@ -1,5 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { job, jobs } from 'leanto/jobs'
+import { webhooks } from 'leanto/jobs/webhooks'
 import * as v from 'valibot'
 import { vi } from 'vitest'
 import { coreFaults } from '../../src/core/fault.ts'
@@ -30,9 +31,9 @@ const throwing =
   }
 
 conforms('jobs', {
-  make: (base) => jobs(base, { handlers, identity: people }),
+  make: (base) => jobs(base, { handlers, identity: people, parts: [webhooks()] }),
   mount: '/jobs',
-  migrations: { '0001_jobs': '23YqWk49YHwD3yBkRFbIKjCOr3VmfjBmx8OkFHXM5aA' },
+  migrations: { '0001_jobs': '23YqWk49YHwD3yBkRFbIKjCOr3VmfjBmx8OkFHXM5aA', '0002_webhooks': 'UcsXyD3Y-ZXXV-7dAdlUQ5kQPs0bMwxaxfvppwh8DFM' },
   async prepare(world) {
     world.tokens = { owner: alice, stranger: bob }
     await env.DB.batch(

@@ -23,7 +23,7 @@ beforeEach(() => freshDatabase([work]))
 const json = async (response: Promise<Response>) => (await response).json() as Promise<never>
 
 describe('a client', () => {
-  it('reads its own job: state, progress and result, and neither payload nor error', async () => {
+  it('case 66: reads its own job, which nothing caches: state, progress and result, and neither payload nor error', async () => {
     const { id } = await enqueue(4, 'alice')
     const time = new Date(clock.time).toISOString()
     const before = {

@@ -123,13 +123,14 @@ function answerOf({ status, headers }: Response, now: number): Answer {
   return wait === null ? { status, error } : { status, error, retryAfter: wait }
 }
 
-const longestWait = 24 * 60 * 60
+/** In seconds. Not at once, whatever is asked for: attempts would be spent in a moment. */
+const [shortestWait, longestWait] = [5, 24 * 60 * 60]
 
-/** `Retry-After` (RFC 9110, 10.2.3): seconds or a date. */
+/** `Retry-After` (RFC 9110, 10.2.3): seconds or a date, which ends with GMT. */
 function waitOf(header: string | null, now: number): number | null {
-  if (header === null) return null
+  if (header === null || !/^(?:\d+|[A-Z][\w, :-]+ GMT)$/.test(header)) return null
   const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - now) / 1000
-  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 0), longestWait) : null
+  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, shortestWait), longestWait) : null
 }
 
 async function secretsOf(scope: Scope, endpoint: string, row: Row): Promise<string[] | null> {

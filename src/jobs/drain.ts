@@ -28,7 +28,7 @@ export interface DrainOptions {
   /**
    * The most jobs to run. Each 20 take one trip of three statements, and one more at the end; a Worker on the free plan has
    * 50 statements an invocation.
-   * @default 300
+   * @default 200
    */
   limit?: number
   /** For how many seconds to take more. What has been taken is still run to its end. @default 25 */
@@ -51,7 +51,7 @@ export interface Drained {
 export async function drain(
   scope: Scope,
   engine: Engine,
-  { limit = 300, seconds = 25, first = [] }: DrainOptions & { first?: readonly Statement[] } = {},
+  { limit = 200, seconds = 25, first = [] }: DrainOptions & { first?: readonly Statement[] } = {},
 ): Promise<Drained> {
   const until = scope.now() + seconds * 1000
   let before = first

@@ -15,6 +15,7 @@ import type { Handlers } from './handler.ts'
 import {
   cancelJob,
   type JobRecord,
+  type JobSummary,
   type ListOptions,
   listJobs,
   readJob,
@@ -29,7 +30,7 @@ export type { Dead } from './claim.ts'
 export type { Drained, DrainOptions } from './drain.ts'
 export { giveUp, retryIn } from './failure.ts'
 export { type Backoff, type Handler, type HandlerOptions, type Job, job } from './handler.ts'
-export type { JobRecord, ListOptions, State } from './manage.ts'
+export type { JobRecord, JobSummary, ListOptions, State } from './manage.ts'
 export type { Schedule } from './slots.ts'
 export type { QueueBinding } from './wake.ts'
 
@@ -100,8 +101,8 @@ export interface Jobs<H extends Handlers = Handlers> extends Module {
   drain(scope: Scope, options?: DrainOptions): Promise<Drained>
   /** @throws {Fault} `job_not_found` (404). */
   read(scope: Scope, id: string): Promise<JobRecord>
-  /** Newest first; `{ dead: true }` are the dead letters. */
-  list(scope: Scope, options?: ListOptions): Promise<JobRecord[]>
+  /** Newest first, without payloads and results; `{ dead: true }` are the dead letters. */
+  list(scope: Scope, options?: ListOptions): Promise<JobSummary[]>
   /** @throws {Fault} `job_not_found` (404), `job_ended` (409). */
   cancel(scope: Scope, id: string): Promise<void>
   /** Gives a dead letter all its attempts again. @throws {Fault} `job_not_found` (404), `job_not_dead` (409). */

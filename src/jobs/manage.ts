@@ -5,12 +5,11 @@ import { jobsFaults } from './faults.ts'
 
 export type State = 'waiting' | 'ready' | 'running' | 'done' | 'dead' | 'cancelled'
 
-/** A job, as those may see it who may see everything. Times are Unix milliseconds. */
-export interface JobRecord {
+/** A job in a list, as those may see it who may see everything. Times are Unix milliseconds. */
+export interface JobSummary {
   readonly id: string
   readonly name: string
   readonly state: State
-  readonly payload: unknown
   readonly owner: string | null
   readonly priority: number
   /** How many attempts were made; since a dead letter was retried, if it was. */
@@ -18,8 +17,6 @@ export interface JobRecord {
   readonly attempts: number
   /** What the handler said last; `null` until it does. */
   readonly progress: unknown
-  /** What the handler returned; `null` until it has. */
-  readonly result: unknown
   /** What the last attempt failed with. Not for clients: it may hold anything. */
   readonly error: string | null
   readonly createdAt: number
@@ -28,39 +25,47 @@ export interface JobRecord {
   readonly endedAt: number | null
 }
 
+/** A job with what may be large. */
+export interface JobRecord extends JobSummary {
+  readonly payload: unknown
+  /** What the handler returned; `null` until it has. */
+  readonly result: unknown
+}
+
 interface Row {
   id: string
   name: string
   state: State
-  payload: string
   owner_id: string | null
   priority: number
   attempt: number
   attempts: number
   progress: string | null
-  result: string | null
   error: string | null
   created_at: number
   scheduled_at: number
   ended_at: number | null
 }
 
+interface FullRow extends Row {
+  payload: string
+  result: string | null
+}
+
 const columns =
-  'id, name, state, payload, owner_id, priority, attempt, attempts, progress, result, error, created_at, scheduled_at, ended_at'
+  'id, name, state, owner_id, priority, attempt, attempts, progress, error, created_at, scheduled_at, ended_at'
 
 const parsed = (json: string | null): unknown => (json === null ? null : JSON.parse(json))
 
-const recordOf = (row: Row): JobRecord => ({
+const summaryOf = (row: Row): JobSummary => ({
   id: row.id,
   name: row.name,
   state: row.state,
-  payload: JSON.parse(row.payload),
   owner: row.owner_id,
   priority: row.priority,
   attempt: row.attempt,
   attempts: row.attempts,
   progress: parsed(row.progress),
-  result: parsed(row.result),
   error: row.error,
   createdAt: row.created_at,
   scheduledAt: row.scheduled_at,
@@ -81,11 +86,11 @@ export async function readJob(
   { id, owner }: Whose & { id: string },
 ): Promise<JobRecord> {
   const row = await db
-    .prepare(`SELECT ${columns} FROM leanto_jobs_jobs WHERE id = ?1 AND ${mine}`)
+    .prepare(`SELECT ${columns}, payload, result FROM leanto_jobs_jobs WHERE id = ?1 AND ${mine}`)
     .bind(id, owner ?? null)
-    .first<Row>()
+    .first<FullRow>()
   if (!row) throw jobsFaults.job_not_found()
-  return recordOf(row)
+  return { ...summaryOf(row), payload: JSON.parse(row.payload), result: parsed(row.result) }
 }
 
 export interface ListOptions extends Whose {
@@ -98,11 +103,11 @@ export interface ListOptions extends Whose {
   limit?: number
 }
 
-/** Newest first. One trip. */
+/** Newest first, without payloads and results. One trip. */
 export async function listJobs(
   { db }: Scope,
   { owner, dead = false, name, before, limit = 50 }: ListOptions = {},
-): Promise<JobRecord[]> {
+): Promise<JobSummary[]> {
   const conditions: [sql: string, value: string | undefined][] = [
     ['id < ?', before ?? '~'],
     ['owner_id = ?', owner],
@@ -116,7 +121,7 @@ export async function listJobs(
     )
     .bind(...used.map(([, value]) => value), limit)
     .all<Row>()
-  return results.map(recordOf)
+  return results.map(summaryOf)
 }
 
 /**

@@ -5,7 +5,15 @@ import type { Route } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import type { Keep } from './claim.ts'
 import { jobsFaults, unavailable } from './faults.ts'
-import { cancelJob, type JobRecord, listJobs, readJob, retryJob, type Whose } from './manage.ts'
+import {
+  cancelJob,
+  type JobRecord,
+  type JobSummary,
+  listJobs,
+  readJob,
+  retryJob,
+  type Whose,
+} from './manage.ts'
 
 export interface RoutesInput {
   readonly identity: Identity
@@ -96,13 +104,14 @@ function listing(c: Context) {
 }
 
 /** Payload and error are the host's: its clients see what the handler says to them, progress and result. */
-function shown({ role }: Principal, { payload, error, owner, priority, ...job }: JobRecord) {
+function shown({ role }: Principal, job: JobSummary & Partial<JobRecord>) {
+  const { payload, error, owner, priority, ...open } = job
   const times = {
     createdAt: new Date(job.createdAt).toISOString(),
     scheduledAt: new Date(job.scheduledAt).toISOString(),
     endedAt: job.endedAt === null ? null : new Date(job.endedAt).toISOString(),
   }
   return role === 'service'
-    ? { ...job, ...times, owner, priority, payload, error }
-    : { ...job, ...times }
+    ? { ...open, ...times, owner, priority, payload, error }
+    : { ...open, ...times }
 }

@@ -9,6 +9,9 @@ const resultLimit = 64 * 1024
 const progressLimit = 4 * 1024
 const errorLimit = 2000
 
+/** Seconds, where the host's backoff answers none. */
+const lastResort = 3600
+
 /** An attempt that goes on. */
 export interface Attempt {
   readonly id: string
@@ -48,10 +51,19 @@ export function attempt(
     id: claimed.id,
     takeProgress: progress.take,
     abort: stop,
-    outcome: within(handler.timeout, work(), controller).then(
-      (result) => done(scope, claimed, { result, progress: progress.take() }),
-      (error) => failed(scope, claimed, { error, handler, progress: progress.take() }),
-    ),
+    outcome: within(handler.timeout, work(), controller)
+      .then(
+        (result) => done(scope, claimed, { result, progress: progress.take() }),
+        (error) => failed(scope, claimed, { error, handler, progress: progress.take() }),
+      )
+      // The host's backoff, or an error that is no proper one, must not keep the others of the round from ending.
+      .catch(() =>
+        failed(scope, claimed, {
+          error: 'The attempt failed, and so did its backoff',
+          handler: { ...handler, wait: () => lastResort },
+          progress: undefined,
+        }),
+      ),
   }
 }
 
@@ -128,9 +140,14 @@ function failed(
   // What a service asks for is a least wait: chance only adds to it.
   const seconds =
     asked === undefined
-      ? handler.wait(attempt) * (0.5 + Math.random() / 2)
+      ? waitOf(handler, attempt) * (0.5 + Math.random() / 2)
       : asked * (1 + Math.random() / 10)
   return { ...about, state: 'waiting', due: now + Math.ceil(seconds * 1000) }
+}
+
+function waitOf({ wait }: Handler, attempt: number): number {
+  const seconds = wait(attempt)
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds : lastResort
 }
 
 const textOf = (error: unknown): string => {
@@ -139,7 +156,11 @@ const textOf = (error: unknown): string => {
 }
 
 const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : typeof error === 'string' ? error : 'Unknown error'
+  error instanceof Error
+    ? String(error.message)
+    : typeof error === 'string'
+      ? error
+      : 'Unknown error'
 
 /** Progress as a handler says it: written once a second at most. */
 function progressOf(scope: Scope, { id, lease }: { id: string; lease: string }) {

@@ -33,7 +33,10 @@ const throwing =
 conforms('jobs', {
   make: (base) => jobs(base, { handlers, identity: people, parts: [webhooks()] }),
   mount: '/jobs',
-  migrations: { '0001_jobs': '23YqWk49YHwD3yBkRFbIKjCOr3VmfjBmx8OkFHXM5aA', '0002_webhooks': 'UcsXyD3Y-ZXXV-7dAdlUQ5kQPs0bMwxaxfvppwh8DFM' },
+  migrations: {
+    '0001_jobs': '23YqWk49YHwD3yBkRFbIKjCOr3VmfjBmx8OkFHXM5aA',
+    '0002_webhooks': 'UcsXyD3Y-ZXXV-7dAdlUQ5kQPs0bMwxaxfvppwh8DFM',
+  },
   async prepare(world) {
     world.tokens = { owner: alice, stranger: bob }
     await env.DB.batch(

@@ -80,6 +80,28 @@ describe('a handler that fails', () => {
     expect(wait).toBeLessThanOrEqual(7)
   })
 
+  it.each<[string, () => number]>([
+    ['no number', () => Number.NaN],
+    ['less than nothing', () => -1],
+    ['a fault of its own', () => JSON.parse('no')],
+  ])(
+    'whose backoff answers %s waits up to an hour, and keeps nothing from ending',
+    async (_, backoff) => {
+      const work = oneHandler(
+        (_, { n }) => {
+          if (n === 1) throw new Error('down')
+        },
+        { backoff },
+      )
+      await seed(2)
+      await work.drain(scopeOf(base))
+      expect(await counts()).toEqual({ done: 1, waiting: 1 })
+      const wait = ((await stored())[0]?.due ?? 0) - clock.time
+      expect(wait).toBeGreaterThanOrEqual(1_800_000)
+      expect(wait).toBeLessThanOrEqual(3_600_000)
+    },
+  )
+
   it('may give up at once, or say when to come back', async () => {
     const work = oneHandler((_, { n }) => {
       throw n === 1 ? giveUp('no such user') : retryIn(120, 'busy')
@@ -112,6 +134,11 @@ describe('a handler that fails', () => {
     ['a text', 'just words', 'just words'],
     ['nothing', undefined, 'Unknown error'],
     ['what SQL and JSON choke on', new Error(`a\0b\ud800"'\\`), `ab\ufffd"'\\`],
+    [
+      'an error whose message is none',
+      Object.assign(new Error(), { message: { a: 1 } }),
+      '[object Object]',
+    ],
     ['a book', new Error('x'.repeat(5000)), 'x'.repeat(2000)],
   ])('may throw %s', async (_, thrown, error) => {
     const work = oneHandler(() => Promise.reject(thrown))

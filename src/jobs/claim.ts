@@ -1,5 +1,6 @@
 import type { Statement } from '../core/database.ts'
 import type { Scope } from '../core/scope.ts'
+import { chunks } from './chunks.ts'
 import type { Handlers } from './handler.ts'
 
 /** How many jobs one round takes. */
@@ -121,28 +122,15 @@ export interface Round {
 
 /**
  * Writes what came of attempts, and returns it. Each only counts if the lease is still this one: of a job that was cancelled,
- * or that another Worker has by now, nothing is written. One statement a megabyte.
+ * or that another Worker has by now, nothing is written. One statement, unless results are large.
  */
 export function finish(
   { db }: Scope,
   lease: string,
   { outcomes, keep }: { outcomes: readonly Outcome[]; keep: Keep },
 ): Statement[] {
-  const chunks: string[][] = []
-  let size = Number.POSITIVE_INFINITY
-  for (const outcome of outcomes) {
-    const text = JSON.stringify(outcome)
-    // In bytes at most; D1 takes 2 MB a value.
-    size += text.length * 3
-    if (size > 1_500_000) {
-      chunks.push([])
-      size = text.length * 3
-    }
-    chunks.at(-1)?.push(text)
-  }
-  return chunks.map((chunk) =>
-    db.prepare(finishSql).bind(`[${chunk.join(',')}]`, lease, keep.done, keep.dead),
-  )
+  const lists = chunks(outcomes.map((outcome) => JSON.stringify(outcome)))
+  return lists.map((list) => db.prepare(finishSql).bind(list, lease, keep.done, keep.dead))
 }
 
 const finishSql = `UPDATE leanto_jobs_jobs SET state = o.state, due = o.due, error = o.error, result = o.result,

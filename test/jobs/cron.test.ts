@@ -1,4 +1,5 @@
 import { env } from 'cloudflare:workers'
+import { Cron } from 'croner'
 import { job, jobs } from 'leanto/jobs'
 import { type ScheduleOptions, schedule } from 'leanto/jobs/cron'
 import * as v from 'valibot'
@@ -163,6 +164,39 @@ describe('a time zone', () => {
     await through(work, '2026-10-23T12:00:00Z', '2026-10-26T12:00:00Z', 15)
     expect(ran.map((time) => time.slice(0, 10))).toEqual(['2026-10-24', '2026-10-25', '2026-10-26'])
   })
+})
+
+describe('the newest slot', () => {
+  const zones = ['Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'Asia/Kolkata', 'UTC']
+  const patterns = ['30 2 * * *', '0 0 * * *', '30 * * * *', '*/20 1-3 * * *', '0 0 29 2 *']
+  // Nights in which one of the zones changes its clocks.
+  const days = ['2026-03-08', '2026-03-29', '2026-04-05', '2026-10-04', '2026-10-25', '2026-11-01']
+
+  it.each(zones.flatMap((zone) => patterns.map((pattern) => [zone, pattern] as const)))(
+    'in %s of %s never goes back, is never ahead, and skips none that comes next',
+    (zone, pattern) => {
+      const { last } = schedule(pattern, 'digest', { zone })
+      for (const day of days) {
+        const slots = new Set<number>()
+        let before = 0
+        const start = Date.parse(`${day}T00:00Z`) - 12 * 3_600_000
+        for (let time = start; time < start + 48 * 3_600_000; time += 10 * 60_000) {
+          const slot = last(time) ?? 0
+          expect(slot).toBeLessThanOrEqual(time)
+          expect(slot).toBeGreaterThanOrEqual(before)
+          before = slot
+          if (slot >= start) slots.add(slot)
+          // Within the second of the slot it is the slot already.
+          expect(last(slot)).toBe(slot)
+        }
+        const next = new Cron(pattern, { timezone: zone, mode: '5-part', paused: true })
+          .nextRuns(200, new Date(start - 1000))
+          .map((date) => date.getTime())
+          .filter((time) => time < start + 48 * 3_600_000)
+        expect([...slots]).toEqual(next)
+      }
+    },
+  )
 })
 
 describe('a wrong schedule', () => {

@@ -1,7 +1,9 @@
 import { env } from 'cloudflare:workers'
 import type { Statement } from 'leanto'
+import { changes } from 'leanto/data'
 import { webhooks } from 'leanto/jobs/webhooks'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { hostSql as liveSql, store } from '../data/changes-world.ts'
 import { faulty } from '../kit/faulty.ts'
 import { clock, freshDatabase, makeBase } from '../kit/world.ts'
 import { all, type HooksWorld, hooksWorld, type Received, verified } from './webhooks-world.ts'
@@ -501,6 +503,43 @@ describe('following a log of changes', () => {
     expect(await follow()).toEqual({ sent: 0, more: false, gap: true })
     log.seq = 101
     expect(await follow()).toEqual({ sent: 1, more: false, gap: false })
+  })
+})
+
+describe('following the change log of data', () => {
+  it('tells an owner’s endpoints of its rows, whoever wrote them, two statements a page', async () => {
+    await freshDatabase([world.work, store], liveSql)
+    await register({ owner: 'alice' })
+    await register({ owner: 'bob' })
+    const scope = world.scope()
+    const follow = () =>
+      world.hooks.follow(scope, {
+        name: 'notes',
+        read: (since) => changes(scope, store, { since, tables: ['notes'] }),
+        message: ({ operation, key, old }) =>
+          old === null
+            ? null
+            : { type: `note.${operation}`, data: key, owner: String(old.owner_id) },
+      })
+    await follow()
+    await env.DB.batch(
+      [
+        `INSERT INTO notes (id, owner_id, title) VALUES (1, 'alice', 'a'), (2, 'bob', 'b'), (3, 'eve', 'c')`,
+        `UPDATE notes SET title = title || '!'`,
+        'DELETE FROM notes WHERE id = 2',
+      ].map((sql) => env.DB.prepare(sql)),
+    )
+    const before = scope.cost.statements
+    expect(await follow()).toEqual({ sent: 4, more: false, gap: false })
+    // The cursor, the two of the log, the messages, their jobs, and the cursor again.
+    expect(scope.cost.statements - before).toBe(6)
+    await world.drain()
+    const told = world.received.map(({ body }) => JSON.parse(body))
+    expect(told.map(({ type, data }) => `${type} ${data.id}`).sort()).toEqual([
+      'note.delete 2',
+      'note.update 1',
+      'note.update 2',
+    ])
   })
 })
 

@@ -14,8 +14,8 @@ export interface ScheduleOptions {
  * A handler's job at the times of a cron pattern: `jobs(base, { cron: [schedule('0 9 * * 1', 'digest')] })`. Five fields
  * (minute, hour, day of month, month, day of week) and croner's extensions to them: https://croner.56k.guru/usage/pattern/
  *
- * In a zone with summer time, a time that a night skips is run once, at the instant after the gap that croner names; one
- * that a night has twice is run once, if the pattern names an hour.
+ * In a zone with summer time, a pattern that names one hour and minute runs once each night, also in one that skips that
+ * time (then as soon as it is over) or has it twice. A pattern of several times follows the clock on the wall.
  *
  * @throws {TypeError} if the pattern or an option is wrong.
  */

@@ -34,7 +34,7 @@ const refused = (message: string) =>
 /**
  * @throws {Fault} `bad_request` (400), which says why: it is no public `https:` address, or its name leads to none.
  */
-export async function checkedUrl(text: unknown, targets: Targets): Promise<string> {
+async function checkedUrl(text: unknown, targets: Targets): Promise<string> {
   const url = typeof text === 'string' && text.length <= 2000 ? URL.parse(text) : null
   if (!url) throw refused('url: must be an address of up to 2000 characters')
   // What comes after # is never sent.

@@ -13,7 +13,7 @@ export interface FollowInput<Change> {
   /** What is followed: its place in the log is kept under this name. */
   readonly name: string
   /**
-   * Reads what came after a place, up to 100 changes; `'now'` the first time:
+   * Reads what came after a place, a page of changes; `'now'` the first time:
    * `(since) => changes(scope, store, { since })`.
    */
   readonly read: (since: number | 'now') => Promise<Page<Change>>
@@ -57,7 +57,7 @@ export async function follow<Change>(
   const messages = page.changes.map(message).filter((one) => one !== null)
   const guard = { name, position }
   const results = await scope.db.batch([
-    ...messages.flatMap((one) => messageStatements(scope, { ...one, attempts, guard }).statements),
+    ...messageStatements(scope, messages, { attempts, guard }).statements,
     scope.db
       .prepare(
         'UPDATE leanto_jobs_cursors SET position = ?3 WHERE name = ?1 AND position = ?2 RETURNING 1',

@@ -120,10 +120,10 @@ export function webhooks({
     enable: (scope, id, whose) => endpoints.enable(scope, { id, ...whose }),
     remove: (scope, id, whose) => endpoints.remove(scope, { id, ...whose }),
     async send(scope, { within, ...message }) {
-      const { id, statements } = messageStatements(scope, { ...message, attempts })
+      const { ids, statements } = messageStatements(scope, [message], { attempts })
       if (within) within.push(...statements)
       else await scope.db.batch(statements)
-      return { id }
+      return { id: ids[0] as string }
     },
     async resend(scope, { message, endpoint }) {
       const now = scope.now()

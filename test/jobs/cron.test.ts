@@ -71,6 +71,7 @@ describe('a schedule', () => {
     clock.time = Date.parse('2026-06-01T09:05:00Z')
     await Promise.all(Array.from({ length: 20 }, () => tick(work)))
     await work.scheduled?.(scopeOf(base), Date.parse('2026-06-01T09:00:00Z'))
+    await tick(work)
     await work.drain(scopeOf(base))
     expect(ran).toEqual(['2026-06-01T09:00', '2026-06-01T09:05'])
   })

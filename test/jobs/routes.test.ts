@@ -1,5 +1,6 @@
 import { giveUp } from 'leanto/jobs'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { faulty } from '../kit/faulty.ts'
 import { clock, freshDatabase, makeBase, mount } from '../kit/world.ts'
 import { alice, bob, oneHandler, scopeOf } from './world.ts'
 
@@ -151,6 +152,26 @@ describe('the service', () => {
     expect(await work.drain(scopeOf(base))).toMatchObject({ ran: 1 })
     expect(await work.list(scopeOf(base))).toHaveLength(2)
   })
+})
+
+it('case 51: tells nothing of a database that fails', async () => {
+  const log = vi.spyOn(console, 'error').mockImplementation(() => {})
+  const broken = makeBase({ db: (e) => faulty(e.DB as never, () => true) })
+  const failing = mount({ '/jobs': oneHandler(() => {}, {}, {}, broken) })
+  for (const [path, method] of [
+    ['', 'GET'],
+    ['/x', 'GET'],
+    ['/x', 'DELETE'],
+    ['/x/retry', 'POST'],
+  ] as const) {
+    const response = await failing(`/jobs${path}`, { method, key: 'secret' })
+    expect([response.status, response.headers.get('content-type')]).toEqual([
+      500,
+      'application/problem+json',
+    ])
+    expect(await response.text()).not.toMatch(/D1|SQL|table/)
+  }
+  log.mockRestore()
 })
 
 it('has no routes without an identity', async () => {

@@ -63,7 +63,7 @@ describe('a handler that fails', () => {
     expect(Math.min(...waits)).toBeGreaterThanOrEqual(500)
     expect(Math.max(...waits)).toBeLessThanOrEqual(1000)
     expect(new Set(waits).size).toBeGreaterThan(190)
-    // In each tenth of the span: a chance of one in 70 million that it is not.
+    // In each tenth of the span: a chance of one in a hundred million that it is not.
     const tenths = new Set(waits.map((wait) => Math.min(Math.floor((wait - 500) / 50), 9)))
     expect(tenths.size).toBe(10)
   })

@@ -46,6 +46,15 @@ const registry: Record<string, Entry> = {
   'sync/upkeep': { module: 'sync', load: async () => [] },
   'sync/scripts': { module: 'sync', load: async () => [] },
   'sync/notifier': { module: 'sync', load: async () => [] },
+  jobs: {
+    module: 'jobs',
+    load: async () => (await import('../jobs/migrations.ts')).jobsMigrations,
+  },
+  'jobs/cron': { module: 'jobs', load: async () => [] },
+  'jobs/webhooks': {
+    module: 'jobs',
+    load: async () => (await import('../jobs/webhooks/migrations.ts')).webhooksMigrations,
+  },
   jwks: { module: 'jwks', load: async () => [] },
 }
 

@@ -1,3 +1,4 @@
+import type { Statement } from './database.ts'
 import type { Scope } from './scope.ts'
 
 /** Who asks. Made by an `Identity`, read by policies and by the host's handlers. */
@@ -30,4 +31,38 @@ export interface Mail {
 /** Sends mail. */
 export interface Mailer {
   send(scope: Scope, mail: Mail): Promise<void>
+}
+
+/** How a job is enqueued. */
+export interface EnqueueOptions {
+  /** When it may run first: a `Date` or Unix milliseconds. @default now */
+  at?: Date | number
+  /**
+   * At most one job of this name and key at a time: until it has ended, enqueuing it again finds it and makes none. Up to
+   * 512 characters.
+   */
+  key?: string
+  /** The key holds for as long as the job is kept after its end, too. @default false */
+  once?: boolean
+  /** Higher goes first among what is ready. @default 0 */
+  priority?: number
+  /** The `id` of the principal who may read and cancel it. @default nobody but the service */
+  owner?: string | null
+  /** How often it is tried. @default as its handler says */
+  attempts?: number
+  /**
+   * The statements of a batch that the caller runs with `scope.db.batch(…)`: the job's are added to them, so that it is
+   * enqueued if and only if the rest is written. No trip is made.
+   */
+  within?: Statement[]
+}
+
+/** Has work done later, at least once. */
+export interface Enqueue {
+  enqueue(
+    scope: Scope,
+    name: string,
+    payload: unknown,
+    options?: EnqueueOptions,
+  ): Promise<{ id: string }>
 }

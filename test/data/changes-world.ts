@@ -110,7 +110,7 @@ const noteSql = (name: string) =>
   `CREATE TABLE ${name} (id INTEGER PRIMARY KEY, owner_id TEXT NOT NULL, title TEXT NOT NULL, public INTEGER NOT NULL DEFAULT 0,
      secret TEXT, CONSTRAINT ${name}_title CHECK (length(title) <= 20), UNIQUE (owner_id, title))`
 
-const hostSql = [
+export const hostSql = [
   noteSql('notes'),
   noteSql('quiet_notes'),
   `CREATE TABLE comments (id INTEGER PRIMARY KEY, note_id INTEGER REFERENCES notes (id) ON DELETE CASCADE ON UPDATE CASCADE, text TEXT NOT NULL)`,

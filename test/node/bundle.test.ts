@@ -21,6 +21,10 @@ const ceilings: Record<string, number> = {
   // The interpreter's own JavaScript, and what of `sync` it needs. Its WebAssembly is 490 KiB, 200 gzipped.
   'sync/scripts': 30 * 1024,
   'sync/notifier': 1024,
+  jobs: 12 * 1024,
+  // croner.
+  'jobs/cron': 11 * 1024,
+  'jobs/webhooks': 8 * 1024,
   jwks: 20 * 1024,
 }
 
@@ -138,6 +142,9 @@ const exported: Record<string, string[]> = {
   'sync/upkeep': ['upkeep'],
   'sync/scripts': ['scripts', 'scriptsFaults'],
   'sync/notifier': ['SyncNotifier', 'notifier'],
+  jobs: ['giveUp', 'job', 'jobs', 'retryIn'],
+  'jobs/cron': ['schedule'],
+  'jobs/webhooks': ['webhooks'],
   jwks: ['jwks'],
 }
 

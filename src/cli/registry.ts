@@ -45,6 +45,10 @@ const registry: Record<string, Entry> = {
   'sync/find': { module: 'sync', load: async () => [] },
   'sync/upkeep': { module: 'sync', load: async () => [] },
   'sync/notifier': { module: 'sync', load: async () => [] },
+  services: {
+    module: 'services',
+    load: async () => (await import('../services/migrations.ts')).servicesMigrations,
+  },
   jwks: { module: 'jwks', load: async () => [] },
 }
 

@@ -39,6 +39,13 @@ const ageOf = (scope: Scope, { at }: Stored): number => Math.floor((scope.now() 
 export const isFresh = (scope: Scope, stored: Stored, { seconds }: Cache): boolean =>
   ageOf(scope, stored) < seconds
 
+/** Whether it may stand in for a service that fails. */
+export const isUsable = (scope: Scope, stored: Stored, { seconds, stale = defaultStale }: Cache) =>
+  ageOf(scope, stored) < seconds + stale
+
+/** In seconds. */
+export const defaultStale = 24 * 60 * 60
+
 /** A kept answer, with its age and `Cache-Status` (RFC 9211). */
 export function fromCache(
   scope: Scope,

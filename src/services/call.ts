@@ -1,6 +1,16 @@
 import { coreFaults, Fault } from '../core/fault.ts'
 import type { Scope } from '../core/scope.ts'
-import { cacheKey, fromCache, isFresh, keep, lookUp, type Stored, storedBytes } from './cache.ts'
+import {
+  cacheKey,
+  defaultStale,
+  fromCache,
+  isFresh,
+  isUsable,
+  keep,
+  lookUp,
+  type Stored,
+  storedBytes,
+} from './cache.ts'
 import type { Service } from './definition.ts'
 import { servicesFaults } from './faults.ts'
 import { type Caller, type Gate, mayUse, settleUse, spendUse } from './gate.ts'
@@ -206,7 +216,7 @@ const forbidsStoring = (headers: Headers, per: 'shared' | 'user'): boolean =>
   (per === 'shared' ? /no-store|private/i : /no-store/i).test(headers.get('cache-control') ?? '')
 
 const staleOf = <Env>({ fallback, cache }: Service<Env>): number =>
-  fallback === 'stale' ? (cache?.stale ?? 86_400) : 0
+  fallback === 'stale' ? (cache?.stale ?? defaultStale) : 0
 
 /** @throws the fault itself if nothing stands in. */
 async function fallBack<Env>(
@@ -219,7 +229,7 @@ async function fallBack<Env>(
   if (!fallback || standingIn) throw fault
   console.error(`leanto: services: ${name} failed: ${fault.code}`, fault.cause ?? '')
   if (fallback === 'stale') {
-    if (!kept || !cache) throw fault
+    if (!kept || !cache || !isUsable(scope, kept, cache)) throw fault
     return fromCache(scope, kept, { cache, because: fault })
   }
   const made = fallback.call(incoming)

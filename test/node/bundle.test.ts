@@ -19,6 +19,7 @@ const ceilings: Record<string, number> = {
   'sync/find': 20 * 1024,
   'sync/upkeep': 7 * 1024,
   'sync/notifier': 1024,
+  services: 10 * 1024,
   jwks: 20 * 1024,
 }
 
@@ -135,6 +136,7 @@ const exported: Record<string, string[]> = {
   'sync/find': ['find'],
   'sync/upkeep': ['upkeep'],
   'sync/notifier': ['SyncNotifier', 'notifier'],
+  services: ['service', 'services'],
   jwks: ['jwks'],
 }
 

@@ -49,6 +49,8 @@ const registry: Record<string, Entry> = {
     module: 'services',
     load: async () => (await import('../services/migrations.ts')).servicesMigrations,
   },
+  'services/translate': { module: 'services', load: async () => [] },
+  'services/presets': { module: 'services', load: async () => [] },
   jwks: { module: 'jwks', load: async () => [] },
 }
 

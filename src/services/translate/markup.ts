@@ -34,7 +34,7 @@ const placeholders = [
   stand,
 ]
 
-const escaped = (text: string) => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
+const escaped = (text: string) => text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
 
 /** What is kept in a text, as one pattern: placeholders, and the terms of a glossary as whole words. */
 export function keptPattern(terms: readonly string[]): RegExp {

@@ -1,7 +1,9 @@
 import { service } from 'leanto/services'
+import { translate } from 'leanto/services/translate'
 import { vi } from 'vitest'
 import { conforms, type World } from '../kit/conformance.ts'
 import { type Env, mount } from '../kit/world.ts'
+import { providers, Translator } from './translate-world.ts'
 import { deepl, gateway, hello, Upstream } from './world.ts'
 
 const path = '/services'
@@ -53,7 +55,14 @@ conforms('services', {
       quota: { user: { requests: { minute: 5 } } },
       fetch: upstream.fetch,
     })
-    return gateway({ deepl: deepl(upstream, { access }), open }, {}, base)
+    const parts = [
+      translate({
+        access,
+        providers: [providers.libre(new Translator('libre'))],
+        quota: { app: {} },
+      }),
+    ]
+    return gateway({ deepl: deepl(upstream, { access }), open }, { parts }, base)
   },
   mount: path,
   migrations: { '0001_services': 'lOVrZQ_uHZJxntqbjVqvpJ6LgsBLHNRFq9oX_JVrX-k' },
@@ -65,6 +74,11 @@ conforms('services', {
       route: 'GET /usage',
       ask: () => ({ path: '/usage' }),
       answers: { guest: 200, owner: 200, stranger: 200, service: 200 },
+    },
+    {
+      route: 'POST /translate',
+      ask: () => ({ path: '/translate', body: { text: 'Hello', target: 'de' } }),
+      answers: reads,
     },
     {
       route: 'POST /deepl/v2/translate',

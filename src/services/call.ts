@@ -107,20 +107,33 @@ async function lead<Env>(calling: Calling<Env>, lead: Lead): Promise<Response> {
   }
   const most = costOf(service.price, service.meter ? mostOf(calling) : 0)
   const reservation = await spendUse(gate, scope, { metered, caller, use: most })
+  let reached: Reached
   try {
-    const reached = await reachFor(calling)
-    gate.breakers.worked(scope, name)
-    return withRates(await deliver(calling, lead, reached, reservation), reservation)
+    reached = await reachFor(calling)
   } catch (error) {
     const code = error instanceof Fault ? error.code : ''
     // What was sent and not answered in time may have been done, and is paid for.
     settleUse(scope, reservation, code === 'upstream_timeout' ? most : nothing)
-    const { breaker = { failures: 5, seconds: 30 } } = service
-    if (breaker && failures.has(code)) gate.breakers.failed(scope, name, breaker)
+    // A body that the client streams fails as the client likes: nobody closes a service for others by that.
+    if (!calling.incoming.stream || code === 'service_unavailable') failed(calling, code)
     if (!(error instanceof Fault) || !(failures.has(code) || code === 'upstream_refused'))
       throw error
     return fallBack(calling, lead, error)
   }
+  gate.breakers.worked(scope, name)
+  try {
+    return withRates(await deliver(calling, lead, reached, reservation), reservation)
+  } catch (cause) {
+    // It began to answer, and may be paid for it.
+    failed(calling, 'upstream_failed')
+    const headers = { 'retry-after': '5' }
+    return fallBack(calling, lead, servicesFaults.upstream_failed({ cause, headers }))
+  }
+}
+
+function failed<Env>({ gate, scope, name, service }: Calling<Env>, code: string) {
+  const { breaker = { failures: 5, seconds: 30 } } = service
+  if (breaker && failures.has(code)) gate.breakers.failed(scope, name, breaker)
 }
 
 const failures = new Set(['upstream_failed', 'upstream_timeout', 'service_unavailable'])
@@ -151,7 +164,7 @@ async function reachFor<Env>({ scope, name, service, incoming }: Calling<Env>): 
 }
 
 async function deliver<Env>(
-  { scope, service, incoming }: Calling<Env>,
+  { scope, name, service, incoming }: Calling<Env>,
   { key, kept, land }: Lead,
   { response, secrets }: Reached,
   reservation: Reservation,
@@ -176,8 +189,13 @@ async function deliver<Env>(
     // A call that the service calls wrong is not paid for.
     if (status >= 400) return nothing
     if (!meter?.used || text === null) return reservation
-    const used = meter.used(incoming, { status, headers: response.headers, text })
-    return used === undefined || !(used >= 0) ? reservation : costOf(service.price, Math.ceil(used))
+    try {
+      const used = meter.used(incoming, { status, headers: response.headers, text })
+      if (used !== undefined && used >= 0) return costOf(service.price, Math.ceil(used))
+    } catch (error) {
+      console.error(`leanto: services: \`meter.used\` of ${name} failed`, error)
+    }
+    return reservation
   }
 
   const waits = status < 400 && (key !== null || meter?.used !== undefined)

@@ -69,9 +69,11 @@ function addKey<Env>(
   { url, headers, what }: { url: URL; headers: Headers; what: string },
 ): string[] {
   if (!auth) return []
-  const value = auth.value(scope.env as Env)
-  // Without its last word a header such as `Bearer ${undefined}` is no key either.
-  if (typeof value !== 'string' || /^$|(?:^| )(?:undefined|null)?$/.test(value))
+  const given: unknown = auth.value(scope.env as Env)
+  // A secret that was put in through a pipe ends with a line.
+  const value = typeof given === 'string' ? given.trim() : ''
+  // `Bearer` alone, or `Bearer undefined`, is no key either. Nor is what no header can hold, which would be logged.
+  if (!/^[\x20-\x7e]+$/.test(value) || /(?:^Bearer|(?:^| )(?:undefined|null))$/i.test(value))
     throw coreFaults.misconfigured({ message: `services: the key of ${what} is missing` })
   if ('header' in auth) headers.set(auth.header, value)
   else url.searchParams.set(auth.query, value)

@@ -311,6 +311,12 @@ describe('a service that fails', () => {
 
   it('is not closed by what clients do wrong', async () => {
     make({ ...none, breaker: { failures: 2, seconds: 30 } })
+    upstream.answer = () => Promise.reject(new Error('the body broke off'))
+    for (let i = 0; i < 5; i++) {
+      const headers = { 'content-type': 'text/plain' }
+      const { status } = await ask('/deepl/v2/document', { token: 'ada', body: 'x', headers })
+      expect(status).toBe(502)
+    }
     upstream.answer = () => new Response('', { status: 400 })
     for (let i = 0; i < 5; i++) expect((await translate()).status).toBe(400)
   })

@@ -46,11 +46,20 @@ describe('a call', () => {
 
   it('is refused without a key to send, and nothing is sent', async () => {
     const log = vi.spyOn(console, 'error').mockImplementation(() => {})
-    for (const value of ['', 'Bearer ', 'Bearer undefined', undefined]) {
+    for (const value of [
+      '',
+      ' ',
+      'Bearer ',
+      'Bearer undefined',
+      undefined,
+      `${key}\n${key}`,
+      'ü',
+    ]) {
       make({ auth: { header: 'authorization', value: () => value as string } })
       const { status, json } = await translate()
       expect([status, json.code]).toEqual([500, 'misconfigured'])
     }
+    expect(log.mock.calls.flat().map(String).join()).not.toContain(key)
     log.mockRestore()
     expect(upstream.seen).toEqual([])
   })

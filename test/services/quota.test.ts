@@ -191,6 +191,28 @@ describe('a quota of units and money', () => {
     expect((await counters())['deepl:user:ada:day']?.units).toBe(5)
   })
 
+  it.each([
+    ['throws', () => new Response('no JSON')],
+    ['is not asked, for the answer broke off', () => new Response(breaking())],
+  ])('keeps what was reserved if `used` %s', async (what, answer) => {
+    const log = vi.spyOn(console, 'error').mockImplementation(() => {})
+    make({ ...metered, quota: { user: { units: { day: 10 } } } })
+    upstream.answer = answer
+    const { status } = await translate()
+    expect(status).toBe(what === 'throws' ? 200 : 502)
+    expect((await counters())['deepl:user:ada:day']?.units).toBe(5)
+    expect(log).toHaveBeenCalled()
+    log.mockRestore()
+  })
+
+  const breaking = () =>
+    new ReadableStream({
+      pull(controller) {
+        controller.enqueue(new TextEncoder().encode('{"bill'))
+        controller.error(new Error('reset'))
+      },
+    })
+
   it('adds what was used beyond it, and lets nothing more pass', async () => {
     make({ ...metered, quota: { user: { units: { day: 10 } } } })
     upstream.answer = answers(11)

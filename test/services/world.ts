@@ -51,7 +51,7 @@ export class Upstream {
   }
 }
 
-export const texts = v.object({ text: v.array(v.string()), target_lang: v.string() })
+const texts = v.object({ text: v.array(v.string()), target_lang: v.string() })
 
 /** A translation service as DeepL's, but for what a test wants otherwise. */
 export const deepl = (upstream: Upstream, options: Partial<ServiceOptions<Env>> = {}) =>

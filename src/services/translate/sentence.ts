@@ -53,7 +53,7 @@ function trimmed(segment: string, kept: readonly Kept[]): Piece[] {
 }
 
 /** Puts back what was kept, in order. */
-export function restore(plain: string, kept: readonly Kept[]): string {
+function restore(plain: string, kept: readonly Kept[]): string {
   let at = 0
   return plain.replaceAll(stand, () => kept[at++]?.raw ?? '')
 }

@@ -146,20 +146,22 @@ function mostOf<Env>({ name, service, incoming }: Calling<Env>): number {
 
 async function reachFor<Env>({ scope, name, service, incoming }: Calling<Env>): Promise<Reached> {
   const { allowed, body, stream } = incoming
-  const limited = stream && bounded(stream, bytesOf(allowed))
+  const over = new AbortController()
+  const limited = stream && bounded(stream, bytesOf(allowed), () => over.abort())
   const outgoing = {
     method: incoming.method,
     path: incoming.path,
     query: incoming.query,
     headers: new Headers(incoming.headers),
-    body: limited ? limited.stream : body === undefined ? null : JSON.stringify(body),
+    body: limited ?? (body === undefined ? null : JSON.stringify(body)),
+    signal: over.signal,
     safe: allowed.safe ?? allowed.method === 'GET',
   }
   try {
     return await reach(scope, service, outgoing, name)
   } catch (error) {
     // That the client sent too much is not the service's failure.
-    throw limited?.state.over ? coreFaults.too_large({ cause: error }) : error
+    throw over.signal.aborted ? coreFaults.too_large({ cause: error }) : error
   }
 }
 

@@ -100,21 +100,29 @@ export async function ahead(
   })
 }
 
-/** A request's body that is streamed on, and breaks off past its limit, whatever `Content-Length` says. */
-export function bounded(body: ReadableStream<Uint8Array>, limit: number) {
-  const state = { over: false }
+/**
+ * A request's body that is streamed on, up to its limit, whatever `Content-Length` says.
+ *
+ * @param over Called past the limit. workerd ends a request whose body fails as if that had been all of it: only who
+ * aborts the request itself keeps the service from taking a part for the whole.
+ */
+export function bounded(
+  body: ReadableStream<Uint8Array>,
+  limit: number,
+  over: () => void,
+): ReadableStream<Uint8Array> {
+  const reader = body.getReader()
   let size = 0
-  const stream = body.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform(piece, controller) {
-        size += piece.byteLength
-        if (size > limit) {
-          state.over = true
-          throw coreFaults.too_large()
-        }
-        controller.enqueue(piece)
-      },
-    }),
-  )
-  return { stream, state }
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await reader.read()
+      if (done) return controller.close()
+      size += value.byteLength
+      if (size <= limit) return controller.enqueue(value)
+      over()
+      reader.cancel().catch(() => {})
+      controller.error(coreFaults.too_large())
+    },
+    cancel: (reason) => reader.cancel(reason),
+  })
 }

@@ -19,6 +19,8 @@ export interface Outgoing {
   body: string | ReadableStream<Uint8Array> | null
   /** Whether it may be sent again. */
   safe: boolean
+  /** Gives up; what is thrown then is `upstream_failed`. */
+  signal?: AbortSignal
 }
 
 export interface Reached {
@@ -85,7 +87,7 @@ async function send<Env>(
   target: Target<Env>,
   { url, outgoing, secrets }: { url: URL; outgoing: Omit<Outgoing, 'safe'>; secrets: string[] },
 ): Promise<Response> {
-  const { method, headers, body } = outgoing
+  const { method, headers, body, signal } = outgoing
   const abort = new AbortController()
   let late = false
   const timer = setTimeout(() => {
@@ -97,7 +99,7 @@ async function send<Env>(
     headers,
     body,
     redirect: 'manual' as const,
-    signal: abort.signal,
+    signal: signal ? AbortSignal.any([signal, abort.signal]) : abort.signal,
     // Node's fetch streams a body only if told so.
     ...(body instanceof ReadableStream ? { duplex: 'half' } : {}),
   }

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { freshDatabase } from '../kit/world.ts'
+import { freshDatabase, makeBase } from '../kit/world.ts'
 import { client, counters, deepl, gateway, hello, key, Upstream } from './world.ts'
 
 let upstream: Upstream
@@ -233,6 +233,19 @@ describe('headers', () => {
       expect(headers.get(name), name).toBeNull()
     expect(headers.get('access-control-allow-origin')).toBeNull()
   })
+})
+
+it('lets a page of a listed origin read what it has left, by its token alone', async () => {
+  const base = makeBase({ origins: ['https://page.example'] })
+  const asked = client(gateway({ deepl: deepl(upstream) }, {}, base), base)
+  const from = (origin: string) =>
+    asked('/deepl/v2/translate', { body: hello, token: 'ada', headers: { origin } })
+  const { headers } = await from('https://page.example')
+  expect(headers.get('access-control-allow-origin')).toBe('https://page.example')
+  expect(headers.get('access-control-expose-headers')).toContain('x-ratelimit-remaining')
+  expect(headers.get('access-control-allow-credentials')).toBeNull()
+  expect((await from('https://evil.example')).headers.get('access-control-allow-origin')).toBeNull()
+  expect(upstream.last.request.headers.get('origin')).toBeNull()
 })
 
 describe('the key never leaves', () => {

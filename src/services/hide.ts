@@ -9,6 +9,9 @@ export function hider(secrets: readonly string[]) {
     .map((secret) => new TextEncoder().encode(secret))
     .filter(({ length }) => length >= 8)
     .sort((a, b) => b.length - a.length)
+  // Most bytes begin no secret, and an answer may have millions.
+  const begins = new Uint8Array(256)
+  for (const [first = 0] of hidden) begins[first] = 1
   let held: Uint8Array<ArrayBuffer> = new Uint8Array()
 
   const matches = (bytes: Uint8Array, at: number, secret: Uint8Array) => {
@@ -24,6 +27,7 @@ export function hider(secrets: readonly string[]) {
       const out: Uint8Array[] = []
       let from = 0
       for (let at = 0; at < bytes.length; at++) {
+        if (!begins[bytes[at] as number]) continue
         const secret = hidden.find((one) => matches(bytes, at, one))
         if (!secret) continue
         out.push(bytes.subarray(from, at))

@@ -54,7 +54,19 @@ export function callerOf<Env>(gate: Gate<Env>, who: Principal, network: string |
   return { who, user, organisation: gate.organisation(who) ?? null }
 }
 
+/**
+ * Whether another site has a browser ask by the user's cookies, which a link to a GET can. Here a GET costs money too.
+ */
+const isForeign = ({ headers }: Request): boolean =>
+  headers.has('cookie') &&
+  !headers.has('authorization') &&
+  !headers.has('apikey') &&
+  /^(?:cross|same)-site$/.test(headers.get('sec-fetch-site') ?? '')
+
+/** @throws {Fault} 401, as `identity` says; `forbidden` (403) for another site's doing. */
 export async function askedBy<Env>(gate: Gate<Env>, scope: Scope, request: Request) {
+  if (isForeign(request))
+    throw servicesFaults.forbidden({ message: 'Not by a link or page of another site' })
   return callerOf(gate, await gate.identity.principal(scope, request), networkOf(request))
 }
 

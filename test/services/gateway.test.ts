@@ -97,6 +97,23 @@ describe('who may', () => {
     expect(upstream.seen).toEqual([])
   })
 
+  it('is no other site that sends a browser with its cookies here, not by a GET either (case 64)', async () => {
+    make({ access: () => true })
+    const from = (headers: Record<string, string>, more = {}) =>
+      ask('/deepl/v2/glossaries/a', { headers, ...more })
+    for (const site of ['cross-site', 'same-site']) {
+      const foreign = { cookie: 'session=1', 'sec-fetch-site': site }
+      expect((await from(foreign)).json.code).toBe('forbidden')
+      expect((await ask('/usage', { headers: foreign })).status).toBe(403)
+      // A token is sent by who has it, and without cookies it is a guest.
+      expect((await from(foreign, { token: 'ada' })).status).toBe(200)
+      expect((await from({ 'sec-fetch-site': site })).status).toBe(200)
+    }
+    for (const site of ['same-origin', 'none'])
+      expect((await from({ cookie: 'session=1', 'sec-fetch-site': site })).status).toBe(200)
+    expect(upstream.seen).toHaveLength(6)
+  })
+
   it('is whom `access` lets, guests by their network', async () => {
     make({ access: ({ id }) => id !== 'eve' })
     expect((await translate({ token: 'eve' })).json.code).toBe('forbidden')

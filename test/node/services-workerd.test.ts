@@ -4,7 +4,7 @@ import { build } from 'esbuild'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { servicesMigrations } from '../../src/services/migrations.ts'
-import { freePort, root } from '../kit/running.ts'
+import { root } from '../kit/running.ts'
 
 /*
  * The whole way: clients over HTTP, the Worker in workerd, a real server behind it. What only this shows: that requests
@@ -39,7 +39,6 @@ beforeAll(async () => {
   flare = new Miniflare(
     convertV4MiniflareOptions({
       host: '127.0.0.1',
-      port: await freePort(),
       modules: true,
       script: outputFiles[0]?.text ?? '',
       compatibilityDate: '2026-10-01',

@@ -55,6 +55,12 @@ const registry: Record<string, Entry> = {
     module: 'jobs',
     load: async () => (await import('../jobs/webhooks/migrations.ts')).webhooksMigrations,
   },
+  services: {
+    module: 'services',
+    load: async () => (await import('../services/migrations.ts')).servicesMigrations,
+  },
+  'services/translate': { module: 'services', load: async () => [] },
+  'services/presets': { module: 'services', load: async () => [] },
   jwks: { module: 'jwks', load: async () => [] },
 }
 

@@ -25,6 +25,10 @@ const ceilings: Record<string, number> = {
   // croner.
   'jobs/cron': 11 * 1024,
   'jobs/webhooks': 8 * 1024,
+  services: 13 * 1024,
+  // Each with all that it needs of `services`, as if it were alone.
+  'services/translate': 14 * 1024,
+  'services/presets': 5 * 1024,
   jwks: 20 * 1024,
 }
 
@@ -145,6 +149,9 @@ const exported: Record<string, string[]> = {
   jobs: ['giveUp', 'job', 'jobs', 'retryIn'],
   'jobs/cron': ['schedule'],
   'jobs/webhooks': ['webhooks'],
+  services: ['service', 'services'],
+  'services/translate': ['deepl', 'google', 'libre', 'translate', 'workersAi'],
+  'services/presets': ['geocode', 'llm'],
   jwks: ['jwks'],
 }
 

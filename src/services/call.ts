@@ -1,0 +1,275 @@
+import { coreFaults, Fault } from '../core/fault.ts'
+import type { Scope } from '../core/scope.ts'
+import {
+  cacheKey,
+  defaultStale,
+  fromCache,
+  isFresh,
+  isUsable,
+  keep,
+  lookUp,
+  type Stored,
+  storedBytes,
+} from './cache.ts'
+import type { Service } from './definition.ts'
+import { servicesFaults } from './faults.ts'
+import { type Caller, type Gate, mayUse, settleUse, spendUse } from './gate.ts'
+import { answerHeaders } from './headers.ts'
+import { bytesOf, type Incoming, incomingFrom } from './incoming.ts'
+import { costOf, type Metered, nothing, type Reservation, rateHeaders, type Use } from './quota.ts'
+import { ahead, bounded, pass } from './stream.ts'
+import { type Reached, reach, timeoutOf } from './upstream.ts'
+
+/** One call of one service on its way. */
+interface Calling<Env> {
+  gate: Gate<Env>
+  scope: Scope
+  name: string
+  service: Service<Env>
+  caller: Caller
+  incoming: Incoming
+  /** Set for calls that a fallback makes: it has none of its own. */
+  standingIn?: boolean
+}
+
+export const meteredOf = <Env>(name: string, service: Service<Env>): Metered => {
+  const { meter, price, quota, budget } = service
+  return {
+    name,
+    ...(meter ? { unit: meter.unit } : {}),
+    ...(price ? { price } : {}),
+    ...(quota ? { quota } : {}),
+    ...(budget ? { budget } : {}),
+  }
+}
+
+/**
+ * Calls a service: from the cache, along with someone who asks the same, or by itself. One trip from the cache; else one
+ * to reserve and, where the use is known only afterwards, one to settle.
+ *
+ * @throws {Fault} every one of `servicesFaults`.
+ */
+export async function callService<Env>(calling: Calling<Env>): Promise<Response> {
+  const { gate, scope, name, service, caller, incoming } = calling
+  const { cache } = service
+  const cacheable = cache && incoming.allowed.cache !== false && !incoming.stream
+  if (!cacheable) return lead(calling, { key: null, kept: null, land: () => {} })
+
+  const key = await keyOf(calling, cache.per === 'user' ? caller.user : null)
+  const kept = await lookUp(scope, key)
+  const timeout = timeoutOf(service)
+  const found =
+    kept && isFresh(scope, kept, cache) ? kept : await gate.flights.join(scope, key, timeout)
+  if (found) {
+    const reservation = await spendUse(gate, scope, {
+      metered: meteredOf(name, service),
+      caller,
+      use: nothing,
+    })
+    settleUse(scope, reservation, nothing)
+    return withRates(fromCache(scope, found, { cache }), reservation)
+  }
+  const land = gate.flights.depart(scope, key, timeout)
+  try {
+    return await lead(calling, { key, kept, land })
+  } catch (error) {
+    land(null)
+    throw error
+  }
+}
+
+/** Not by the address alone: whatever is sent on may change the answer. */
+const keyOf = <Env>({ name, incoming }: Calling<Env>, user: string | null): Promise<string> =>
+  cacheKey(name, [
+    user,
+    incoming.method,
+    incoming.path,
+    Object.entries(incoming.query).sort(),
+    incoming.body ?? null,
+    [...incoming.headers].sort(),
+  ])
+
+interface Lead {
+  key: string | null
+  /** An answer that is not fresh any more. */
+  kept: Stored | null
+  land: (stored: Stored | null) => void
+}
+
+async function lead<Env>(calling: Calling<Env>, lead: Lead): Promise<Response> {
+  const { gate, scope, name, service, caller } = calling
+  const metered = meteredOf(name, service)
+  const closed = service.breaker === false ? 0 : gate.breakers.closedFor(scope, name)
+  if (closed > 0) {
+    await spendUse(gate, scope, { metered, caller, use: nothing })
+    const headers = { 'retry-after': String(closed) }
+    return fallBack(calling, lead, servicesFaults.service_unavailable({ headers }))
+  }
+  const most = costOf(service.price, service.meter ? mostOf(calling) : 0)
+  const reservation = await spendUse(gate, scope, { metered, caller, use: most })
+  let reached: Reached
+  try {
+    reached = await reachFor(calling)
+  } catch (error) {
+    const code = error instanceof Fault ? error.code : ''
+    // What was sent and not answered in time may have been done, and is paid for.
+    settleUse(scope, reservation, code === 'upstream_timeout' ? most : nothing)
+    // A body that the client streams fails as the client likes: nobody closes a service for others by that.
+    if (!calling.incoming.stream || code === 'service_unavailable') failed(calling, code)
+    if (!(error instanceof Fault) || !(failures.has(code) || code === 'upstream_refused'))
+      throw error
+    return fallBack(calling, lead, error)
+  }
+  gate.breakers.worked(scope, name)
+  try {
+    return withRates(await deliver(calling, lead, reached, reservation), reservation)
+  } catch (cause) {
+    // It began to answer, and may be paid for it.
+    failed(calling, 'upstream_failed')
+    const headers = { 'retry-after': '5' }
+    return fallBack(calling, lead, servicesFaults.upstream_failed({ cause, headers }))
+  }
+}
+
+function failed<Env>({ gate, scope, name, service }: Calling<Env>, code: string) {
+  const { breaker = { failures: 5, seconds: 30 } } = service
+  if (breaker && failures.has(code)) gate.breakers.failed(scope, name, breaker)
+}
+
+const failures = new Set(['upstream_failed', 'upstream_timeout', 'service_unavailable'])
+
+function mostOf<Env>({ name, service, incoming }: Calling<Env>): number {
+  const most = Math.ceil(service.meter?.most(incoming) ?? 0)
+  if (Number.isSafeInteger(most) && most >= 0) return most
+  throw new TypeError(`services: \`meter.most\` of ${name} must answer a number, 0 or more`)
+}
+
+async function reachFor<Env>({ scope, name, service, incoming }: Calling<Env>): Promise<Reached> {
+  const { allowed, body, stream } = incoming
+  const over = new AbortController()
+  const limited = stream && bounded(stream, bytesOf(allowed), () => over.abort())
+  const outgoing = {
+    method: incoming.method,
+    path: incoming.path,
+    query: incoming.query,
+    headers: new Headers(incoming.headers),
+    body: limited ?? (body === undefined ? null : JSON.stringify(body)),
+    signal: over.signal,
+    safe: allowed.safe ?? allowed.method === 'GET',
+  }
+  try {
+    return await reach(scope, service, outgoing, name)
+  } catch (error) {
+    // That the client sent too much is not the service's failure.
+    throw over.signal.aborted ? coreFaults.too_large({ cause: error }) : error
+  }
+}
+
+async function deliver<Env>(
+  { scope, name, service, incoming }: Calling<Env>,
+  { key, kept, land }: Lead,
+  { response, secrets }: Reached,
+  reservation: Reservation,
+): Promise<Response> {
+  const { status } = response
+  const { cache, meter } = service
+  const headers = answerHeaders(response.headers, service.headers?.answer, secrets)
+  if (key) headers.set('cache-status', `leanto; fwd=${kept ? 'stale' : 'miss'}`)
+
+  const finish = (whole: Uint8Array | null) => {
+    const text = whole && textOf(whole)
+    settleUse(scope, reservation, usedOf(text))
+    const storable = key && cache && status === 200 && !forbidsStoring(response.headers, cache.per)
+    const stored = storable && text !== null ? { status, headers: [...headers], body: text } : null
+    if (!stored || !key || !cache) return land(null)
+    stored.headers = stored.headers.filter(([name]) => name !== 'cache-status')
+    const dated = { ...stored, at: scope.now() }
+    land(dated)
+    scope.waitUntil(keep(scope, key, dated, cache, staleOf(service)))
+  }
+  const usedOf = (text: string | null): Use => {
+    // A call that the service calls wrong is not paid for.
+    if (status >= 400) return nothing
+    if (!meter?.used || text === null) return reservation
+    try {
+      const used = meter.used(incoming, { status, headers: response.headers, text })
+      if (used !== undefined && used >= 0) return costOf(service.price, Math.ceil(used))
+    } catch (error) {
+      console.error(`leanto: services: \`meter.used\` of ${name} failed`, error)
+    }
+    return reservation
+  }
+
+  const waits = status < 400 && (key !== null || meter?.used !== undefined)
+  const body = response.body as ReadableStream<Uint8Array> | null
+  if (!waits || !body) finish(waits ? new Uint8Array() : null)
+  if (!body) return new Response(null, { status, headers })
+  const passed = pass(body, {
+    limit: service.answerBytes ?? 10 * 1024 * 1024,
+    hide: secrets,
+    keep: storedBytes,
+    idle: timeoutOf(service),
+    ended: waits ? once(finish) : () => {},
+  })
+  const streamed = !waits || /^text\/event-stream/i.test(headers.get('content-type') ?? '')
+  return new Response(streamed ? passed : await ahead(passed, storedBytes), { status, headers })
+}
+
+function once<T>(work: (value: T) => void): (value: T) => void {
+  let done = false
+  return (value) => {
+    if (done) return
+    done = true
+    work(value)
+  }
+}
+
+function textOf(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return null
+  }
+}
+
+const forbidsStoring = (headers: Headers, per: 'shared' | 'user'): boolean =>
+  (per === 'shared' ? /no-store|private/i : /no-store/i).test(headers.get('cache-control') ?? '')
+
+const staleOf = <Env>({ fallback, cache }: Service<Env>): number =>
+  fallback === 'stale' ? (cache?.stale ?? defaultStale) : 0
+
+/** @throws the fault itself if nothing stands in. */
+async function fallBack<Env>(
+  { gate, scope, name, service, caller, incoming, standingIn }: Calling<Env>,
+  { kept, land }: Lead,
+  fault: Fault,
+): Promise<Response> {
+  land(null)
+  const { cache, fallback } = service
+  if (!fallback || standingIn) throw fault
+  console.error(`leanto: services: ${name} failed: ${fault.code}`, fault.cause ?? '')
+  if (fallback === 'stale') {
+    if (!kept || !cache || !isUsable(scope, kept, cache)) throw fault
+    return fromCache(scope, kept, { cache, because: fault })
+  }
+  const made = fallback.call(incoming)
+  const other = gate.services[fallback.service]
+  if (!made || !other || !mayUse(other.access, caller.who)) throw fault
+  const response = await callService({
+    gate,
+    scope,
+    name: fallback.service,
+    service: other,
+    caller,
+    incoming: await incomingFrom(fallback.service, other, made),
+    standingIn: true,
+  })
+  response.headers.set('x-leanto-service', fallback.service)
+  return response
+}
+
+function withRates(response: Response, reservation: Reservation): Response {
+  for (const [name, value] of Object.entries(rateHeaders(reservation)))
+    response.headers.set(name, value)
+  return response
+}

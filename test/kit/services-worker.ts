@@ -1,0 +1,65 @@
+import { Hono } from 'hono'
+import { bind, type Identity } from 'leanto'
+import { service, services } from 'leanto/services'
+
+/* A Worker with services at the address that its binding ORIGIN says, for tests in Node. */
+
+type Bindings = Cloudflare.Env & { ORIGIN: string }
+
+const base = bind<Bindings>({
+  db: (env) => env.DB as never,
+  kv: (env) => env.KV as never,
+  secret: () => 'a-secret-of-these-tests-alone-0123456789abcdef',
+})
+
+const identity: Identity = {
+  principal: async (_scope, request) => ({
+    id: request.headers.get('authorization')?.slice('Bearer '.length) ?? '',
+    role: 'authenticated',
+    claims: {},
+  }),
+}
+
+const common = {
+  origin: (env: Bindings) => env.ORIGIN,
+  auth: { header: 'authorization', value: () => 'Bearer sk-0123456789' },
+  timeout: 1000,
+  retries: 0,
+  breaker: false as const,
+}
+
+const gateway = services(base, {
+  identity,
+  services: {
+    counted: service({
+      ...common,
+      // 1,000 at once are more than one isolate does in a second.
+      timeout: 30_000,
+      allow: [{ method: 'GET', path: '/:what' }],
+      quota: { user: { requests: { month: 100 } } },
+    }),
+    cached: service({
+      ...common,
+      allow: [{ method: 'GET', path: '/:what' }],
+      quota: { app: { requests: { month: 1_000_000 } } },
+      cache: { seconds: 600, per: 'shared' },
+    }),
+    model: service({
+      ...common,
+      allow: [{ method: 'GET', path: '/:what' }],
+      meter: { unit: 'tokens', most: () => 100, used: (_call, { text }) => text.length },
+      quota: { user: { units: { month: 1000 } } },
+    }),
+    upload: service({
+      ...common,
+      allow: [
+        { method: 'POST', path: '/upload', body: { types: ['text/plain'] }, bytes: 1_000_000 },
+      ],
+      quota: 'unsafeUnlimited',
+    }),
+  },
+})
+
+export default {
+  fetch: new Hono<{ Bindings: Bindings }>().route('/services', gateway.routes).fetch,
+}

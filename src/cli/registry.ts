@@ -45,6 +45,20 @@ const registry: Record<string, Entry> = {
   'sync/find': { module: 'sync', load: async () => [] },
   'sync/upkeep': { module: 'sync', load: async () => [] },
   'sync/notifier': { module: 'sync', load: async () => [] },
+  email: {
+    module: 'email',
+    load: async () => (await import('../email/migrations.ts')).emailMigrations,
+  },
+  'email/capture': {
+    module: 'email',
+    load: async () => (await import('../email/capture/migrations.ts')).captureMigrations,
+  },
+  ...Object.fromEntries(
+    ['binding', 'mailgun', 'postmark', 'resend', 'sendgrid', 'ses', 'smtp'].map((transport) => [
+      `email/${transport}`,
+      { module: 'email', load: async () => [] },
+    ]),
+  ),
   jwks: { module: 'jwks', load: async () => [] },
 }
 

@@ -58,15 +58,13 @@ const decoded = (text: string): string =>
 
 /** What a reader without HTML sees: paragraphs, lists, and links with their addresses. */
 export function textOf(markup: string): string {
-  const text = withoutHidden(markup)
-    .replace(/\s+/g, ' ')
+  const text = withLinks(withoutHidden(markup).replace(/\s+/g, ' '))
     .replace(/<(?:br|hr)\b[^<>]*>/gi, '\n')
     .replace(/<li\b[^<>]*>/gi, '\n- ')
     .replace(/<\/?(?:p|h[1-6]|table|ul|ol|blockquote|pre)\b[^<>]*>/gi, '\n\n')
     .replace(/<\/?(?:div|tr|section|article|header|footer)\b[^<>]*>/gi, '\n')
     .replace(/<\/t[dh]\b[^<>]*>/gi, ' ')
-    .replace(/<img\b[^<>]*?\balt="([^"<>]*)"[^<>]*>/gi, '$1')
-    .replace(/<a\b[^<>]*?\bhref="([^"<>]*)"[^<>]*>([^<]*(?:<(?!\/a>)[^<]*)*)<\/a>/gi, linkText)
+    .replace(/<img\b[^<>]*>/gi, (tag) => attribute(tag, 'alt'))
     .replace(/<[a-z/!][^<>]*>/gi, '')
   return decoded(text)
     .replace(/[ \t]*\n[ \t]*/g, '\n')
@@ -105,8 +103,27 @@ function find(lower: string, open: string, from: number): number {
   return at
 }
 
-function linkText(_: string, href: string, label: string): string {
-  const words = label.replace(/<[^<>]*>/g, '').trim()
-  if (!/^(?:https?|mailto):/i.test(href) || words === href) return words || href
-  return `${words} (${href})`
+const attribute = (tag: string, name: string): string => {
+  const [, double, single] =
+    tag.match(new RegExp(`\\s${name}\\s?=\\s?(?:"([^"]*)"|'([^']*)')`, 'i')) ?? []
+  return double ?? single ?? ''
+}
+
+/** Behind each link's words its address. Tag by tag: an expression for all of a link would look for its end too often. */
+function withLinks(markup: string): string {
+  let open: { href: string; from: number } | undefined
+  return markup.replace(/<a\b[^<>]*>|<\/a\b[^<>]*>/gi, (tag, at: number) => {
+    if (!tag.startsWith('</')) {
+      open = { href: attribute(tag, 'href'), from: at + tag.length }
+      return ''
+    }
+    const { href = '', from = at } = open ?? {}
+    open = undefined
+    const words = markup
+      .slice(from, at)
+      .replace(/<[^<>]*>/g, '')
+      .trim()
+    if (!/^(?:https?|mailto):/i.test(href) || words === href) return ''
+    return words ? ` (${href})` : href
+  })
 }

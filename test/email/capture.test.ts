@@ -94,7 +94,7 @@ describe('in local development', () => {
   it('attachments are downloads, never pages; links of the text are links', async () => {
     const name = `a'b"c ü.html`
     await send(here, {
-      text: `See https://notes.example/?a=1&b=2 and ${evil} javascript:alert(1)`,
+      text: `See (https://notes.example/?a=1&b=2). And ${evil} javascript:alert(1)`,
       attachments: [{ name, type: 'text/html', content: '<script>alert(1)</script>' }],
     })
     const path = await newest()

@@ -14,6 +14,7 @@ const style = unsafeHtml(`
 :root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}
 body{max-width:60rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.3rem;overflow-wrap:anywhere}
+h2{font-size:1.05rem;margin-top:2rem}
 header{display:flex;gap:1rem;align-items:center;justify-content:space-between}
 table{border-collapse:collapse;width:100%}
 td,th{text-align:left;vertical-align:top;padding:.4rem .8rem .4rem 0;border-bottom:1px solid #8884;overflow-wrap:anywhere}
@@ -70,10 +71,10 @@ ${mails.map(
 
 const texts = (list: readonly Mailbox[]) => list.map(mailboxText).join(', ')
 
-/** An address that a text holds, as a link. */
+/** An address that a text holds, as a link; without what ends the sentence. */
 const linked = (text: string): Html[] =>
   text
-    .split(/(https?:\/\/[^\s<>"']+)/)
+    .split(/(https?:\/\/[^\s<>"']*[^\s<>"'.,;:!?)\]}])/)
     .map((part, i) =>
       i % 2 === 1
         ? html`<a href="${part}" target="_blank" rel="noreferrer">${part}</a>`

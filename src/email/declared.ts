@@ -59,9 +59,9 @@ export function checkTemplates(templates: Templates): void {
 
 /** `POST /send` with `{ template, params, locale? }`, and `Idempotency-Key` if the client may ask again. */
 export const sendDeclared =
-  <Env>(sending: Sending<Env>, identity: Identity, templates: Templates) =>
+  <Env>(sending: Sending<Env>, identity: () => Identity, templates: Templates) =>
   async (scope: Scope, c: Context): Promise<Response> => {
-    const who = await identity.principal(scope, c.req.raw)
+    const who = await identity().principal(scope, c.req.raw)
     const body = await readJson(c.req.raw, 64 * 1024)
     const { template: name, params, locale } = (body ?? {}) as Record<string, unknown>
     if (typeof name !== 'string' || !Object.hasOwn(templates, name))

@@ -5,7 +5,7 @@ import type { Module } from '../core/module.ts'
 import type { Identity } from '../core/ports.ts'
 import { type Route, routesOf } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
-import { mailboxOf } from './address.ts'
+import { type Mailbox, mailboxOf } from './address.ts'
 import { checkTemplates, sendDeclared, type Templates } from './declared.ts'
 import { deliverDue, type Lost } from './deliver.ts'
 import { emailFaults } from './faults.ts'
@@ -48,8 +48,8 @@ export interface EmailOptions<Env> {
   }
   /** Take the reports of bounces and complaints: `resendEvents(…)` and its like. @default [] */
   webhooks?: readonly Webhook<Env>[]
-  /** Who asks for `POST /send`. */
-  identity?: Identity
+  /** Who asks for `POST /send`. As a function where that, such as `auth`, is made with this mailer. */
+  identity?: Identity | (() => Identity)
   /** What clients may send by `POST /send`: `template(…)` by name. Without any the route is not there. */
   templates?: Templates
   after?: {
@@ -71,8 +71,11 @@ export interface Email extends Module {
    * `recipient_limited` (429): then nothing is sent or stored.
    */
   send(scope: Scope, message: Message, options?: SendOptions): Promise<void>
-  /** As `send`. @returns The mail's id, for `status`; `null` if its `key` was used before. */
-  post(scope: Scope, message: Message, options?: SendOptions): Promise<string | null>
+  /**
+   * As `send`. @returns The mail's id, for `status`; if its `key` was used before, that of the first (with `within`,
+   * nobody knows that yet).
+   */
+  post(scope: Scope, message: Message, options?: SendOptions): Promise<string>
   /** Sends what is due, 100 at most. `scheduled` does. @returns How many it took up. */
   deliver(scope: Scope): Promise<number>
   /** What became of a mail; what was sent is known for 7 days, what failed for 30. */
@@ -107,13 +110,23 @@ export function email<Env>(base: Base<Env>, options: EmailOptions<Env>): Email {
   const sending: Sending<Env> = {
     transport,
     failed: after.failed,
-    from: (scope) => bound(scope, 'from', options.from) as string,
+    from: (scope) => senderOf(bound(scope, 'from', options.from)),
     url: (scope) => (url === undefined ? undefined : mountOf(bound(scope, 'url', url))),
     recipient: limits.recipient,
   }
   const list: Route[] = [
     ...(identity && templates
-      ? [['POST', '/send', sendDeclared(sending, identity, templates)] as const]
+      ? [
+          [
+            'POST',
+            '/send',
+            sendDeclared(
+              sending,
+              () => (typeof identity === 'function' ? identity() : identity),
+              templates,
+            ),
+          ] as const,
+        ]
       : []),
     ...(url === undefined
       ? []
@@ -169,7 +182,7 @@ function check<Env>(options: EmailOptions<Env>): EmailOptions<Env> {
   checkSetting('email: `from`', from, "'Notes <hi@notes.example>'")
   if (typeof from === 'string')
     try {
-      mailboxOf(from)
+      senderOf(from)
     } catch {
       throw wrong('from', `is ${JSON.stringify(from)}; write it as Notes <hi@notes.example>`)
     }
@@ -187,7 +200,7 @@ function check<Env>(options: EmailOptions<Env>): EmailOptions<Env> {
     )
       throw wrong('webhooks', 'must be one of each provider: resendEvents(…), postmarkEvents(…), …')
   if (templates) {
-    if (typeof identity?.principal !== 'function')
+    if (typeof identity !== 'function' && typeof identity?.principal !== 'function')
       throw wrong(
         'identity',
         'must have principal(scope, request), for `templates`: pass auth(…) or jwks(…)',
@@ -202,6 +215,15 @@ function bound<Env>(scope: Scope<Env>, name: string, option: Setting<Env>): stri
   if (typeof value !== 'string' || value === '')
     throw coreFaults.misconfigured({ message: `email: \`${name}\` is not set` })
   return value
+}
+
+/** @throws {Fault} `misconfigured`: it is not the fault of who sends. */
+function senderOf(from: string): Mailbox {
+  try {
+    return mailboxOf(from)
+  } catch (cause) {
+    throw coreFaults.misconfigured({ message: 'email: `from` is no address', cause })
+  }
 }
 
 function mountFrom(url: string): string | undefined {

@@ -85,7 +85,7 @@ const mostBytes = 5 * 1024 * 1024
 
 /** What the message's other fields say, or a transport does. */
 const ownHeader =
-  /^(?:from|to|cc|bcc|sender|reply-to|subject|date|message-id|mime-version|keywords|return-path|received|delivered-to|content-.*|resent-.*|dkim-.*|arc-.*|authentication-results|list-unsubscribe(?:-post)?|x-sg-.*|x-pm-.*|x-mailgun-.*|x-ses-.*)$/i
+  /^(?:from|to|cc|bcc|sender|reply-to|subject|date|message-id|mime-version|keywords|return-path|received|delivered-to|content-.*|resent-.*|dkim-.*|arc-.*|authentication-results|x-sg-.*|x-pm-.*|x-mailgun-.*|x-ses-.*)$/i
 
 const bad = (message: string) => emailFaults.bad_message({ message })
 
@@ -133,7 +133,7 @@ export function outgoing(
     text,
     ...(html === undefined ? {} : { html }),
     attachments: (message.attachments ?? []).map(partOf),
-    headers: headersOf(message.headers),
+    headers: headersOf(message.headers, unsubscribe !== undefined),
     ...(locale === undefined ? {} : { locale }),
     tags: [...tags],
     ...(unsubscribe === undefined ? {} : { list: unsubscribe }),
@@ -161,10 +161,11 @@ export function checkList(list: string, recipients = 1): void {
   if (recipients !== 1) throw bad('A message with `unsubscribe` has one recipient')
 }
 
-function headersOf(headers: Message['headers'] = {}): Record<string, string> {
+function headersOf(headers: Message['headers'] = {}, ofList: boolean): Record<string, string> {
   for (const [name, value] of Object.entries(headers)) {
     if (!/^[A-Za-z\d-]{1,76}$/.test(name)) throw bad('The name of a header is not valid')
-    if (ownHeader.test(name)) throw bad(`The header ${name} is not free to set`)
+    if (ownHeader.test(name) || (ofList && /^list-unsubscribe/i.test(name)))
+      throw bad(`The header ${name} is not free to set`)
     if (typeof value !== 'string' || value.length > 998 || breaksHeader(value))
       throw bad(`The header ${name} must be one line of at most 998 characters`)
   }

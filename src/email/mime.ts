@@ -115,7 +115,7 @@ const words = (text: string, before: number): string =>
   /^[ -~]*$/.test(text) &&
   !text.includes('=?') &&
   text === text.trim() &&
-  text.length + before <= 200
+  text.length + before <= 900
     ? text
     : encodedWords(text)
 

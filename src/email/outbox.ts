@@ -76,6 +76,10 @@ export async function enqueued(
   }
 }
 
+/** The statement that finds the mail of a key. */
+export const byKey = (scope: Scope, key: string): Statement =>
+  scope.db.prepare('SELECT id FROM leanto_email_outbox WHERE key = ?').bind(key)
+
 /** Takes hold of what is due, 20 at most, or of one mail. */
 export async function hold(scope: Scope, id?: string): Promise<Held[]> {
   const now = scope.now()

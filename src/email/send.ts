@@ -7,7 +7,7 @@ import { type Delivery, deliver, deliverOne } from './deliver.ts'
 import { emailFaults } from './faults.ts'
 import { type Budget, checkSpent, recipientBudgets, spendEach, withinEach } from './limits.ts'
 import { type Message, outgoing } from './message.ts'
-import { enqueued } from './outbox.ts'
+import { byKey, enqueued } from './outbox.ts'
 import { type Suppressed, suppressedAmong } from './suppression.ts'
 import { unsubscribeHeaders } from './unsubscribe.ts'
 
@@ -30,13 +30,13 @@ export interface Sending<Env> extends Delivery<Env> {
 /** Milliseconds between looks for a mail whose batch the caller has yet to run. */
 const looks = [100, 900]
 
-/** @returns The mail's id; of one with a used key, `null`. */
+/** @returns The mail's id; of one with a used key, the id of the first. */
 export async function send<Env>(
   sending: Sending<Env>,
   scope: Scope<Env>,
   message: Message,
   { within, key, more = [] }: SendOptions & { more?: readonly Budget[] } = {},
-): Promise<string | null> {
+): Promise<string> {
   if (key !== undefined && (typeof key !== 'string' || key === '' || key.length > 200))
     throw emailFaults.bad_message({ message: '`key` must be text of 1 to 200 characters' })
   const checked = outgoing(message, {
@@ -69,12 +69,13 @@ export async function send<Env>(
     ...(spending ? [spendEach(scope, budgets, key)] : []),
     ...statements,
     suppressedAmong(scope, [mail]),
+    ...(key === undefined ? [] : [byKey(scope, key)]),
   ])
   if (spending) checkSpent(scope, budgets, results[0])
-  if (!results[spending ? 1 : 0]?.results.length) return null
-  scope.waitUntil(
-    deliver(sending, scope, [held], (results.at(-1)?.results ?? []) as never as Suppressed[]),
-  )
+  const first = spending ? 1 : 0
+  if (!results[first]?.results.length) return String(results.at(-1)?.results[0]?.id)
+  const suppressed = results[first + statements.length]?.results ?? []
+  scope.waitUntil(deliver(sending, scope, [held], suppressed as never as Suppressed[]))
   return mail.id
 }
 

@@ -71,9 +71,12 @@ describe('header injection', () => {
         'DKIM-Signature',
         'Resent-To',
       ],
-      ...['List-Unsubscribe', 'X-SES-SOURCE-ARN', 'X-SMTPAPI: x', '', 'a b', 'ü'],
+      ...['X-SES-SOURCE-ARN', 'X-SMTPAPI: x', '', 'a b', 'ü'],
     ])
       expect(codeOf({ headers: { [name]: 'x' } }), name).toBe('bad_message')
+    const own = { 'list-unsubscribe': '<https://lists.example/1>' }
+    expect(codeOf({ headers: own })).toBe('taken')
+    expect(codeOf({ headers: own, unsubscribe: 'news' })).toBe('bad_message')
     expect(codeOf({ headers: { 'X-Order': '42', 'In-Reply-To': '<a@b.c>' } })).toBe('taken')
   })
 })

@@ -1,9 +1,10 @@
+import { env } from 'cloudflare:workers'
 import { template } from 'leanto/email'
 import * as v from 'valibot'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { measurer } from '../kit/measure.ts'
-import { clock, makeBase, mount } from '../kit/world.ts'
-import { fresh, makeEmail, outbox, sent, shareNote } from './world.ts'
+import { clock, makeBase, mount, site } from '../kit/world.ts'
+import { fresh, makeEmail, outbox, people, sent, shareNote } from './world.ts'
 
 const mailer = makeEmail()
 const ask = mount({ '/email': mailer })
@@ -119,6 +120,26 @@ describe('POST /send', () => {
     expect([sent, await outbox()]).toEqual([[], []])
   })
 
+  it('counts the bytes of a body that says nothing, or nonsense, of its length (case 67)', async () => {
+    for (const length of [undefined, '10']) {
+      const body = new ReadableStream({
+        start(controller) {
+          for (let i = 0; i < 20; i++)
+            controller.enqueue(new TextEncoder().encode(' '.repeat(8192)))
+          controller.close()
+        },
+      })
+      const headers = {
+        'content-type': 'application/json',
+        authorization: 'Bearer user-ann',
+        ...(length ? { 'content-length': length } : {}),
+      }
+      const request = new Request(`${site}/send`, { method: 'POST', body, headers })
+      const response = await mailer.routes.fetch(request, env as never)
+      expect(response.status).toBe(413)
+    }
+  })
+
   it('refuses what no form can send from another site', async () => {
     const response = await send(JSON.stringify(note()), {
       headers: { 'content-type': 'text/plain' },
@@ -150,6 +171,10 @@ describe('POST /send', () => {
     const answers = await Promise.all(Array.from({ length: 10 }, () => once('user-ann')))
     expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(202))
     expect(sent).toHaveLength(1)
+    const ids = await Promise.all(
+      answers.map(async (one) => ((await one.json()) as { id: string }).id),
+    )
+    expect(new Set(ids)).toEqual(new Set([sent[0]?.id]))
     // Another's key of the same name is another key.
     await open('/email/send', {
       body: note(),
@@ -195,6 +220,17 @@ describe('POST /send', () => {
   })
 })
 
+it('knows whose fault it is that there is no sender', async () => {
+  const log = vi.spyOn(console, 'error').mockImplementation(() => {})
+  const asking = mount({ '/email': makeEmail({ from: () => 'nobody', identity: () => people }) })
+  const response = await asking('/email/send', { body: note(), token: 'user-ann' })
+  expect([response.status, await response.text()]).toEqual([
+    500,
+    expect.stringContaining('"misconfigured"'),
+  ])
+  log.mockRestore()
+})
+
 describe('is there', () => {
   it('for declared templates alone', () => {
     expect(
@@ -215,6 +251,7 @@ describe('is there', () => {
     [{ url: 'notes.example/email' }, 'url'],
     [{ webhooks: [{ provider: 'a/b', receive: () => ({}) as never }] }, 'webhooks'],
     [{ limits: { recipient: { max: 0, seconds: 1 } } }, 'limits.recipient'],
+    [{ from: () => 'x' as never, identity: {} as never }, 'identity'],
   ])('only with options that make sense: %o', (options, says) => {
     expect(() => makeEmail(options)).toThrow(says)
   })

@@ -30,7 +30,10 @@ describe('a mail as it travels, read by mailparser', () => {
       cc: 'Zoë Ünïcode <zoe@bücher.example>',
       bcc: 'secret@example.com',
       replyTo: 'help@notes.example',
-      headers: { 'X-Order': '42' },
+      headers: {
+        'X-Order': '42',
+        'List-Unsubscribe': `<https://lists.example/?t=${'a'.repeat(500)}>`,
+      },
       locale: 'de-AT',
       tags: ['welcome', 'first'],
     })
@@ -51,6 +54,8 @@ describe('a mail as it travels, read by mailparser', () => {
     expect(mail.date).toEqual(new Date('2026-06-01T12:00:00Z'))
     expect(mail.messageId).toBe(`<${made.id}@notes.example>`)
     expect(mail.headers.get('x-order')).toBe('42')
+    // As it is: no encoded word may stand for an address.
+    expect(text).toContain(`List-Unsubscribe: <https://lists.example/?t=${'a'.repeat(500)}>\r\n`)
     expect(mail.headers.get('content-language')).toBe('de-AT')
     expect(mail.headers.get('keywords')).toBe('welcome, first')
     expect(text).not.toContain('secret@example.com')

@@ -70,7 +70,7 @@ const mail = outgoing(
       { name: 'a.txt', type: 'text/plain', content: 'abc' },
     ],
     headers: { 'X-Order': '42' },
-    tags: ['welcome'],
+    tags: ['welcome', 'a_longer_one_than_20_letters'],
     locale: 'de',
   },
   { id, date: 0, from: 'Notes <hi@notes.example>' },
@@ -117,7 +117,10 @@ describe('what each provider is asked', () => {
       text: 'Hi',
       html: '<p>Hi <img src="cid:logo"></p>',
       headers: { 'Message-ID': `<${id}@notes.example>`, 'Content-Language': 'de', 'X-Order': '42' },
-      tags: [{ name: 'welcome', value: '1' }],
+      tags: [
+        { name: 'welcome', value: '1' },
+        { name: 'a_longer_one_than_20_letters', value: '1' },
+      ],
       attachments: [
         { filename: 'logo.png', content: 'AQL/', content_type: 'image/png', content_id: 'logo' },
         { filename: 'a.txt', content: 'YWJj', content_type: 'text/plain' },
@@ -146,7 +149,7 @@ describe('what each provider is asked', () => {
         { Name: 'X-Order', Value: '42' },
       ],
       Tag: 'welcome',
-      Metadata: { welcome: '1' },
+      Metadata: { tag2: 'a_longer_one_than_20_letters' },
       MessageStream: 'outbound',
       Attachments: [
         { Name: 'logo.png', Content: 'AQL/', ContentType: 'image/png', ContentID: 'cid:logo' },
@@ -176,7 +179,7 @@ describe('what each provider is asked', () => {
         { type: 'text/html', value: '<p>Hi <img src="cid:logo"></p>' },
       ],
       headers: { 'Message-ID': `<${id}@notes.example>`, 'Content-Language': 'de', 'X-Order': '42' },
-      categories: ['welcome'],
+      categories: ['welcome', 'a_longer_one_than_20_letters'],
       attachments: [
         {
           filename: 'logo.png',
@@ -213,7 +216,7 @@ describe('what each provider is asked', () => {
       'bob@example.com',
       'eve@example.com',
     ])
-    expect(form.getAll('o:tag')).toEqual(['welcome'])
+    expect(form.getAll('o:tag')).toEqual(['welcome', 'a_longer_one_than_20_letters'])
     const parsed = await simpleParser(await (form.get('message') as File).text())
     expect(parsed).toMatchObject({ subject: 'Grüße', messageId: `<${id}@notes.example>` })
     expect(parsed.attachments.map(({ filename }) => filename)).toEqual(['logo.png', 'a.txt'])
@@ -232,7 +235,10 @@ describe('what each provider is asked', () => {
       Destination: {
         ToAddresses: ['ann@example.com', 'al@example.com', 'bob@example.com', 'eve@example.com'],
       },
-      EmailTags: [{ Name: 'welcome', Value: '1' }],
+      EmailTags: [
+        { Name: 'welcome', Value: '1' },
+        { Name: 'a_longer_one_than_20_letters', Value: '1' },
+      ],
     })
     const raw = atob(Content.Raw.Data)
     expect(raw).not.toContain('eve@example.com')

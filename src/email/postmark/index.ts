@@ -57,9 +57,9 @@ export function postmark<Env>({
           TextBody: mail.text,
           HtmlBody: mail.html,
           Headers: Object.entries(headers).map(([Name, Value]) => ({ Name, Value })),
-          // It knows one tag a message.
+          // It knows one tag a message, and names of 20 characters for what else there is to say.
           Tag: mail.tags[0],
-          Metadata: Object.fromEntries(mail.tags.map((tag) => [tag, '1'])),
+          Metadata: Object.fromEntries(mail.tags.slice(1).map((tag, i) => [`tag${i + 2}`, tag])),
           MessageStream: stream,
           Attachments: mail.attachments.map(({ name, type, content, cid }) => ({
             Name: name,

@@ -3,7 +3,7 @@
  * what a signature check will still refuse; whatever is odd throws.
  */
 
-export interface Element {
+interface Element {
   readonly tag: number
   /** With tag and length. */
   readonly whole: Uint8Array<ArrayBuffer>
@@ -11,7 +11,7 @@ export interface Element {
 }
 
 /** The elements that stand one after the other. @throws {RangeError} */
-export function elements(bytes: Uint8Array<ArrayBuffer>): Element[] {
+function elements(bytes: Uint8Array<ArrayBuffer>): Element[] {
   const found: Element[] = []
   for (let at = 0; at < bytes.length; ) {
     const tag = bytes[at] as number

@@ -101,7 +101,7 @@ const folded = (text: string): string => text.match(/.{1,76}/g)?.join(crlf) ?? '
 /** For a header: `Ann <ann@example.com>, …`. */
 const mailboxes = (list: readonly Mailbox[]): string => list.map(mailboxText).join(`,${crlf} `)
 
-export function mailboxText({ address, name }: Mailbox): string {
+function mailboxText({ address, name }: Mailbox): string {
   if (!name) return address
   if (/^[ -~]{1,60}$/.test(name) && !name.includes('=?'))
     return `${/^[\w ]*$/.test(name) ? name : quoted(name)} <${address}>`

@@ -57,7 +57,7 @@ export const shareNote = template({
 
 export const url = 'https://app.example/email'
 
-export const options: EmailOptions<Env> = {
+const options: EmailOptions<Env> = {
   from: 'Notes <hi@notes.example>',
   transport,
   url,

@@ -49,7 +49,7 @@ async function run(mail: string, persist: string): Promise<void> {
     alias: {
       leanto: `${root}src/core/index.ts`,
       ...Object.fromEntries(
-        ['email', 'email/capture', 'email/resend', 'email/smtp'].map((path) => [
+        ['email', 'email/binding', 'email/capture', 'email/resend', 'email/smtp'].map((path) => [
           `leanto/${path}`,
           `${root}src/${path}/index.ts`,
         ]),
@@ -67,6 +67,7 @@ async function run(mail: string, persist: string): Promise<void> {
       resourcePersistencePath: persist,
       kvNamespaces: ['KV'],
       bindings: { MAIL: mail },
+      email: { send_email: [{ name: 'EMAIL' }] },
     }),
   )
   const { origin } = await flare.ready

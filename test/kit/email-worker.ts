@@ -2,6 +2,7 @@
 import { Hono } from 'hono'
 import { bind, type Statement } from 'leanto'
 import { email, html, type Transport } from 'leanto/email'
+import { binding, type SendEmailBinding } from 'leanto/email/binding'
 import { capture } from 'leanto/email/capture'
 import { resend } from 'leanto/email/resend'
 import { smtp } from 'leanto/email/smtp'
@@ -9,7 +10,8 @@ import { smtp } from 'leanto/email/smtp'
 interface Env {
   DB: D1Database
   KV: KVNamespace
-  /** Where mail goes: `smtp 2525`, `resend http://127.0.0.1:…`, `capture`. */
+  EMAIL: SendEmailBinding
+  /** Where mail goes: `smtp 2525`, `resend http://127.0.0.1:…`, `capture`, `binding`. */
   MAIL: string
 }
 
@@ -27,6 +29,7 @@ const made: Record<string, (where: string) => Transport<Env>> = {
   smtp: (port) => smtp({ host: '127.0.0.1', port: Number(port), tls: 'unsafe-off' }),
   resend: (origin) => resend({ key: 'the-key', origin }),
   capture: () => capture(),
+  binding: () => binding({ binding: (env) => env.EMAIL }),
 }
 
 const mailers = new Map<string, ReturnType<typeof email<Env>>>()
@@ -106,6 +109,12 @@ const app = new Hono<{ Bindings: Env }>()
     ahead = Number(c.req.query('ahead') ?? 0)
     await mailerOf(c.env).scheduled?.(base.scope({ env: c.env, executionCtx: c.executionCtx }), 0)
     return c.body(null, 204)
+  })
+  .get('/outbox', async (c) => {
+    const { results } = await c.env.DB.prepare(
+      'SELECT state, error, remote FROM leanto_email_outbox',
+    ).all()
+    return c.json(results, 200)
   })
   .all('/email/*', (c) =>
     new Hono()

@@ -1,7 +1,4 @@
-import { execFileSync } from 'node:child_process'
-import { createPrivateKey, createSign, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { createSign, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import type { Scope } from 'leanto'
 import type { Webhook } from 'leanto/email'
 import { postmarkEvents } from 'leanto/email/postmark'
@@ -9,8 +6,8 @@ import { resendEvents } from 'leanto/email/resend'
 import { sendgridEvents } from 'leanto/email/sendgrid'
 import { sesEvents } from 'leanto/email/ses'
 import { Webhook as StandardWebhook } from 'standardwebhooks'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { temporaryFolder } from '../kit/running.ts'
+import { describe, expect, it } from 'vitest'
+import { selfSigned } from '../kit/certificate.ts'
 
 /* Case 63: a signature over the raw body and its time, compared in constant time; what is old is refused. */
 
@@ -190,12 +187,11 @@ describe('SendGrid’s', () => {
 })
 
 describe('Amazon SES’s, by SNS', () => {
-  const folder = temporaryFolder()
+  const { key, certificate: real } = selfSigned('sns.amazonaws.com', 'rsa')
   const topic = 'arn:aws:sns:eu-central-1:123456789012:mail'
   const certificate = `https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-${'0a'.repeat(16)}.pem`
   const confirm = 'https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription&Token=abc'
-  let key: KeyObject
-  let pem = ''
+  let pem = real
   let fetched: string[] = []
   let status = 200
   const webhook = sesEvents({
@@ -206,32 +202,6 @@ describe('Amazon SES’s, by SNS', () => {
       return new Response(url === certificate ? pem : '<ok/>', { status })
     },
   })
-
-  beforeAll(() => {
-    const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-    execFileSync(
-      'openssl',
-      [
-        'req',
-        '-x509',
-        '-newkey',
-        'rsa:2048',
-        '-nodes',
-        '-keyout',
-        keyFile,
-        '-out',
-        certFile,
-        '-days',
-        '2',
-        '-subj',
-        '/CN=sns.amazonaws.com/O=Amazon',
-      ],
-      { stdio: 'ignore' },
-    )
-    key = createPrivateKey(readFileSync(keyFile))
-    pem = readFileSync(certFile, 'utf8')
-  })
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   const order: Record<string, string[]> = {
     Notification: ['Message', 'MessageId', 'Subject', 'Timestamp', 'TopicArn', 'Type'],
@@ -347,7 +317,6 @@ describe('Amazon SES’s, by SNS', () => {
   })
 
   it('without a certificate nothing counts', async () => {
-    const real = pem
     for (const broken of [
       '',
       '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----',

@@ -1,5 +1,3 @@
-import { execFileSync } from 'node:child_process'
-import { readFileSync, rmSync } from 'node:fs'
 import {
   type AddressInfo,
   createServer,
@@ -7,39 +5,20 @@ import {
   connect as netConnect,
   type Server,
 } from 'node:net'
-import { join } from 'node:path'
 import { Duplex } from 'node:stream'
 import { connect as tlsConnect } from 'node:tls'
 import type { Scope } from 'leanto'
 import { type SmtpOptions, smtp } from 'leanto/email/smtp'
 import { simpleParser } from 'mailparser'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { type Message, outgoing } from '../../src/email/message.ts'
 import type { Socket } from '../../src/email/smtp/session.ts'
-import { temporaryFolder } from '../kit/running.ts'
+import { selfSigned } from '../kit/certificate.ts'
 
 /* A real SMTP server; the sockets of workerd are stood in for by those of Node, of the same shape. */
 
-const folder = temporaryFolder()
-let key: Buffer
-let cert: Buffer
-
-beforeAll(() => {
-  const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  execFileSync(
-    'openssl',
-    [
-      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
-      ...['-keyout', keyFile, '-out', certFile, '-days', '2', '-subj', '/CN=localhost'],
-      ...['-addext', 'subjectAltName=DNS:localhost'],
-    ],
-    { stdio: 'ignore' },
-  )
-  key = readFileSync(keyFile)
-  cert = readFileSync(certFile)
-})
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const { keyPem: key, certificate: cert } = selfSigned('localhost')
 
 const opened: NetSocket[] = []
 

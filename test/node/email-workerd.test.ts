@@ -122,3 +122,18 @@ it('SMTP over cloudflare:sockets: the mails of a request go on one connection', 
   await expect.poll(() => got.length, { timeout: 10_000 }).toBe(6)
   expect(new Set(got.map(({ session }) => session)).size).toBe(2)
 })
+
+it('Cloudflare’s binding, as workerd has it, takes what it is given', async () => {
+  const worker = await start('binding', place())
+  await post(worker, '/mail', {})
+  await post(worker, '/rich')
+  const outbox = async () =>
+    (await (await fetch(`${worker.url}/outbox`)).json()) as { state: string }[]
+  await expect
+    .poll(async () => (await outbox()).map(({ state }) => state), { timeout: 10_000 })
+    .not.toContain('queued')
+  expect(await outbox()).toEqual([
+    { state: 'sent', error: null, remote: expect.any(String) },
+    { state: 'sent', error: null, remote: expect.any(String) },
+  ])
+})

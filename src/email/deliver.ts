@@ -15,7 +15,7 @@ export interface Lost {
 }
 
 const atOnce = 5
-/** Milliseconds after which none is begun any more: all must be done before the hold ends. */
+/** Milliseconds after which none is begun any more, and that one may take: all must be done before the hold ends. */
 const longest = 2 * 60_000
 
 /** Sends mails that are held, and writes down what became of them, in one trip. */
@@ -58,7 +58,7 @@ async function sendOne<Env>(
   const left = withoutSuppressed(mail, suppressed)
   if (!left) return { state: 'suppressed' }
   try {
-    const { id, warning } = await transport.send(scope, left, { local })
+    const { id, warning } = await inTime(transport.send(scope, left, { local }))
     return { state: 'sent', remote: id, error: warning }
   } catch (error) {
     if (error instanceof Undelivered)
@@ -71,6 +71,14 @@ async function sendOne<Env>(
     // A transport of the host's own. What it throws may hold anything, the mail too: only its kind is kept.
     return { state: 'failed', final: false, error: error instanceof Error ? error.name : 'error' }
   }
+}
+
+function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout>
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Undelivered('The transport took too long')), longest)
+  })
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
 /** Sends one mail that may be in the outbox by now. @returns Whether it was there. */

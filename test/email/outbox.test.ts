@@ -166,6 +166,27 @@ describe('what fails', () => {
     expect(logged()).not.toContain('123456')
   })
 
+  it('by a transport that never comes back is let go before its hold ends, and tried again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const hanging = makeEmail({
+        transport: { name: 'hanging', send: () => new Promise(() => {}) },
+      })
+      await inScope(async (scope) => {
+        await hanging.post(scope, mail)
+        await vi.advanceTimersByTimeAsync(120_000)
+      })
+    } finally {
+      vi.useRealTimers()
+    }
+    expect(await outbox()).toMatchObject([
+      { state: 'queued', error: 'The transport took too long' },
+    ])
+    clock.advance(120)
+    await cron()
+    expect(sent).toHaveLength(1)
+  })
+
   it('is sealed under a secret that is no more, and is given up', async () => {
     world.fails = () => down()
     await post()

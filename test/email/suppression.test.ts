@@ -90,7 +90,7 @@ describe('unsubscribing by one click (RFC 8058)', () => {
     expect((await click(await link('third'))).status).toBe(200)
   })
 
-  it('is asked first by a page, which what scans links may open', async () => {
+  it('is asked first by a page that nobody caches (case 66), which what scans links may open', async () => {
     const path = await link()
     for (const method of ['GET', 'HEAD']) expect((await ask(path, { method })).status).toBe(200)
     expect(await rows('SELECT * FROM leanto_email_suppressions')).toEqual([])

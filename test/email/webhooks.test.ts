@@ -35,15 +35,20 @@ beforeEach(async () => {
 
 describe('a provider’s report', () => {
   it('suppresses the mailbox, and tells the host', async () => {
-    const response = await report(bounced('Bob <BOB@example.com>', 'eve@example.com'))
+    const response = await report(bounced('Bob <BOB@example.com>'))
     expect(response.status).toBe(204)
+    const complaint = JSON.stringify({
+      type: 'email.complained',
+      data: { to: ['eve@example.com'] },
+    })
+    await report(complaint, signed(complaint, 'msg_2'))
     expect(await suppressed()).toEqual([
       { address: 'bob@example.com', list: '', reason: 'bounce' },
-      { address: 'eve@example.com', list: '', reason: 'bounce' },
+      { address: 'eve@example.com', list: '', reason: 'complaint' },
     ])
     expect(reported).toEqual([
       { type: 'bounce', address: 'bob@example.com', provider: 'resend' },
-      { type: 'bounce', address: 'eve@example.com', provider: 'resend' },
+      { type: 'complaint', address: 'eve@example.com', provider: 'resend' },
     ])
     await inScope((scope) => mailer.post(scope, { ...mail, to: 'bob@example.com' }))
     expect(sent).toEqual([])
@@ -74,7 +79,8 @@ describe('a provider’s report', () => {
   })
 
   it('of what is no address, or of more than a body may hold, does no harm', async () => {
-    expect((await report(bounced('nobody', '', 'a'.repeat(1000)))).status).toBe(204)
+    for (const [i, to] of ['nobody', '', 'a'.repeat(1000), 'a@b.cd\r\nx'].entries())
+      expect((await report(bounced(to), signed(bounced(to), `msg_${i}`))).status).toBe(204)
     expect(await suppressed()).toEqual([])
     const long = bounced('x'.repeat(1_100_000))
     expect((await report(long)).status).toBe(413)

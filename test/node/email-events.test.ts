@@ -49,6 +49,9 @@ describe('Resend’s', () => {
       { type: 'email.bounced', data: { to: ['a@example.com'], bounce: { type: 'Transient' } } },
       { type: 'email.delivered', data: { to: ['a@example.com'] } },
       { type: 'email.bounced' },
+      // Which of them it was is not said.
+      { type: 'email.bounced', data: { to: ['a@example.com', 'b@example.com'] } },
+      { type: 'email.complained', data: { to: ['a@example.com', 'b@example.com'] } },
       {},
     ]) {
       const body = JSON.stringify(other)
@@ -111,9 +114,12 @@ describe('Postmark’s', () => {
       await answer({ RecordType: 'Bounce', Type: 'SoftBounce', Email: 'bob@example.com' }),
     ).toEqual([])
     expect(await answer({ RecordType: 'Delivery', Recipient: 'bob@example.com' })).toEqual([])
-    expect((await receive(webhook, headers, '{"RecordType":"Bounce","ID":42}')).id).toBe(
-      'Bounce:42:',
-    )
+    const idOf = async (body: object) => (await receive(webhook, headers, JSON.stringify(body))).id
+    const one = { RecordType: 'Bounce', ID: 42, Email: 'bob@example.com' }
+    expect(await idOf(one)).toBe(await idOf({ ...one, Details: 'x' }))
+    expect(await idOf(one)).not.toBe(await idOf({ ...one, ID: 43 }))
+    const nameless = { RecordType: 'Bounce', Email: 'a@b.cd' }
+    expect(await idOf(nameless)).not.toBe(await idOf({ ...nameless, Email: 'c@b.cd' }))
   })
 
   it.each([
@@ -255,6 +261,16 @@ describe('Amazon SES’s, by SNS', () => {
     expect((await take(signed(message(complaint, { Subject: 'x' })))).events).toEqual([
       { type: 'complaint', address: 'a@example.com' },
     ])
+    const either = {
+      eventType: 'Complaint',
+      complaint: {
+        complainedRecipients: [
+          { emailAddress: 'a@example.com' },
+          { emailAddress: 'b@example.com' },
+        ],
+      },
+    }
+    expect((await take(signed(message(either)))).events).toEqual([])
     const passing = { ...bounce, bounce: { ...bounce.bounce, bounceType: 'Transient' } }
     expect((await take(signed(message(passing)))).events).toEqual([])
   })

@@ -1,4 +1,4 @@
-import { equal } from '../../core/secret.ts'
+import { equal, hash } from '../../core/secret.ts'
 import { base64Text } from '../encode.ts'
 import { emailFaults } from '../faults.ts'
 import { checkSetting, type Setting, settingOf } from '../transport.ts'
@@ -32,11 +32,10 @@ export function postmarkEvents<Env>({
       if (!(await equal(headers.get('authorization') ?? '', expected)))
         throw emailFaults.bad_signature()
       const json = jsonOf(body)
-      const { ID, RecordType, MessageID, ChangedAt } = json
-      return {
-        id: [RecordType, ID ?? MessageID, ChangedAt ?? ''].join(':').slice(0, 200),
-        events: eventsOf(json),
-      }
+      const { ID, RecordType, MessageID, ChangedAt = '', Email, Recipient } = json
+      const whose = await hash(String(Email ?? Recipient))
+      const id = [RecordType, ID ?? MessageID, ChangedAt].join(':').slice(0, 150)
+      return { id: `${id}:${whose}`, events: eventsOf(json) }
     },
   }
 }

@@ -54,10 +54,12 @@ async function verify(secret: string, headers: Headers, signed: string): Promise
 
 function eventsOf({ type, data }: Record<string, unknown>): MailEvent[] {
   const { to, bounce } = (data ?? {}) as { to?: unknown; bounce?: { type?: string } }
-  const addresses = (Array.isArray(to) ? to : [to]).filter((one) => typeof one === 'string')
-  if (type === 'email.complained')
-    return addresses.map((address) => ({ type: 'complaint', address }))
+  const [address, ...others] = Array.isArray(to) ? to : [to]
+  // It names all whom the mail was to, not which of them it was: of several, nobody is suppressed.
+  if (typeof address !== 'string' || others.length > 0) return []
+  if (type === 'email.complained') return [{ type: 'complaint', address }]
   // A full mailbox may be emptied.
-  const gone = type === 'email.bounced' && bounce?.type !== 'Transient'
-  return gone ? addresses.map((address) => ({ type: 'bounce', address })) : []
+  return type === 'email.bounced' && bounce?.type !== 'Transient'
+    ? [{ type: 'bounce', address }]
+    : []
 }

@@ -97,7 +97,9 @@ function eventsOf({ notificationType, eventType, bounce, complaint }: Reported):
   const type = notificationType ?? eventType
   const of = (list: { emailAddress?: string }[] = [], kind: MailEvent['type']) =>
     list.map(({ emailAddress = '' }) => ({ type: kind, address: emailAddress }))
-  if (type === 'Complaint') return of(complaint?.complainedRecipients, 'complaint')
+  // Those who may have complained: of several, nobody is suppressed.
+  const complained = complaint?.complainedRecipients ?? []
+  if (type === 'Complaint') return complained.length === 1 ? of(complained, 'complaint') : []
   const gone = type === 'Bounce' && bounce?.bounceType === 'Permanent'
   return gone ? of(bounce.bouncedRecipients, 'bounce') : []
 }

@@ -156,6 +156,8 @@ describe('POST /send', () => {
       Number(answers.find(({ status }) => status === 429)?.headers.get('retry-after')),
     ).toBeGreaterThan(0)
     expect(sent).toHaveLength(3)
+    // Nor does anything wait for cron.
+    expect(await outbox()).toHaveLength(3)
     expect((await send(note(), { token: undefined, key: 'secret' })).status).toBe(202)
     clock.advance(3600)
     expect((await send(note())).status).toBe(202)

@@ -6,7 +6,7 @@ import {
   type Server,
 } from 'node:net'
 import { Duplex } from 'node:stream'
-import { connect as tlsConnect } from 'node:tls'
+import { TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { Scope } from 'leanto'
 import { type SmtpOptions, smtp } from 'leanto/email/smtp'
 import { simpleParser } from 'mailparser'
@@ -291,12 +291,23 @@ describe('smtp, when it goes wrong, tries again later', () => {
     expect(heard).toEqual(['EHLO notes.example'])
   })
 
-  it('with an answer that was slipped in before TLS', async () => {
-    const { port, heard } = await script((line) =>
-      line.startsWith('EHLO') ? '250-hi\r\n250 STARTTLS\r\n' : '220 go\r\n250 AUTH PLAIN\r\n',
-    )
+  it('with an answer that was slipped in before TLS, which then begins as it should', async () => {
+    const secret: string[] = []
+    const { port, heard } = await script((line, socket) => {
+      if (line.startsWith('EHLO')) return '250-hi\r\n250 STARTTLS\r\n'
+      socket.removeAllListeners('data')
+      socket.write('220 go\r\n250 AUTH PLAIN\r\n')
+      const inner = new TLSSocket(socket, { isServer: true, key, cert })
+      inner.on('error', () => {})
+      inner.on('data', (chunk) => {
+        secret.push(String(chunk))
+        inner.write('250 AUTH PLAIN\r\n')
+      })
+      return undefined
+    })
     await fails(port, { tls: 'starttls', ...signedIn }).toEqual(later)
     expect(heard).toEqual(['EHLO notes.example', 'STARTTLS'])
+    expect(secret).toEqual([])
   })
 
   it('when the connection is cut before, within or after the message', async () => {

@@ -59,7 +59,11 @@ export function ses<Env>({
           ConfigurationSetName: configurationSet,
         }),
         // Signed for each attempt; the client's own retries would not know what may be repeated.
-        fetch: async (url, init) => fetch(await client.sign(url, init), { redirect: 'manual' }),
+        fetch: async (url, init) => {
+          const { redirect = 'manual', signal = null } = init
+          // Said again: what a Request has of a signal is held weakly, and may be gone before it is time.
+          return fetch(await client.sign(url, init), { redirect, signal })
+        },
       })
       return { id: typeof json.MessageId === 'string' ? json.MessageId : undefined }
     },

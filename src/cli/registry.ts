@@ -61,6 +61,20 @@ const registry: Record<string, Entry> = {
   },
   'services/translate': { module: 'services', load: async () => [] },
   'services/presets': { module: 'services', load: async () => [] },
+  email: {
+    module: 'email',
+    load: async () => (await import('../email/migrations.ts')).emailMigrations,
+  },
+  'email/capture': {
+    module: 'email',
+    load: async () => (await import('../email/capture/migrations.ts')).captureMigrations,
+  },
+  ...Object.fromEntries(
+    ['binding', 'mailgun', 'postmark', 'resend', 'sendgrid', 'ses', 'smtp'].map((transport) => [
+      `email/${transport}`,
+      { module: 'email', load: async () => [] },
+    ]),
+  ),
   jwks: { module: 'jwks', load: async () => [] },
 }
 

@@ -29,6 +29,15 @@ const ceilings: Record<string, number> = {
   // Each with all that it needs of `services`, as if it were alone.
   'services/translate': 14 * 1024,
   'services/presets': 5 * 1024,
+  email: 14 * 1024,
+  'email/binding': 1024,
+  'email/capture': 6 * 1024,
+  'email/mailgun': 3 * 1024,
+  'email/postmark': 3 * 1024,
+  'email/resend': 3 * 1024,
+  'email/sendgrid': 3 * 1024,
+  'email/ses': 8 * 1024,
+  'email/smtp': 5 * 1024,
   jwks: 20 * 1024,
 }
 
@@ -47,7 +56,15 @@ const bundle = async (subpath: string) => {
     format: 'esm',
     target: 'es2024',
     conditions: ['workerd', 'worker', 'browser'],
-    external: ['hono', 'hono/*', 'drizzle-orm', 'drizzle-orm/*', '*.wasm', 'node:*'],
+    external: [
+      'hono',
+      'hono/*',
+      'drizzle-orm',
+      'drizzle-orm/*',
+      '*.wasm',
+      'node:*',
+      'cloudflare:*',
+    ],
     metafile: true,
     write: false,
   })
@@ -152,6 +169,15 @@ const exported: Record<string, string[]> = {
   services: ['service', 'services'],
   'services/translate': ['deepl', 'google', 'libre', 'translate', 'workersAi'],
   'services/presets': ['geocode', 'llm'],
+  email: ['Undelivered', 'email', 'html', 'template', 'unsafeHtml'],
+  'email/binding': ['binding'],
+  'email/capture': ['capture'],
+  'email/mailgun': ['mailgun'],
+  'email/postmark': ['postmark', 'postmarkEvents'],
+  'email/resend': ['resend', 'resendEvents'],
+  'email/sendgrid': ['sendgrid', 'sendgridEvents'],
+  'email/ses': ['ses', 'sesEvents'],
+  'email/smtp': ['smtp'],
   jwks: ['jwks'],
 }
 

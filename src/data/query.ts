@@ -166,12 +166,14 @@ function pathOf(key: string): { name: string; quoted: boolean }[] {
   return path
 }
 
-/** The node of an embed, by its alias or its name. */
+/** The node of an embed: the one that is called so in the answer, or else one of that table. */
 function nodeAt(root: Node, path: readonly { name: string }[]): Node {
   let node = root
   for (const { name } of path) {
     const embeds = node.select.filter((item) => item.kind === 'embed')
-    const found = embeds.find(({ alias, target }) => alias === name || target === name)
+    const found =
+      embeds.find(({ alias, target }) => (alias ?? target) === name) ??
+      embeds.find(({ target }) => target === name)
     if (!found) throw notEmbedded(name)
     node = found.node
   }

@@ -43,7 +43,7 @@ export function compileNode(view: View, node: Node, naming: Naming): NodePlan {
   const isGrouped = aggregates(node.select)
   const outputs = outputsOf(view, node.select, embeds, isGrouped)
   const inner = [...embeds.values()].filter(({ selected }) => selected.inner)
-  const terms = orderTerms(view, node.order, embeds)
+  const terms = orderTerms(view, node, embeds)
   if (isGrouped) mustBeGrouped(view, terms, outputs)
   return {
     outputs,

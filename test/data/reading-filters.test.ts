@@ -63,7 +63,7 @@ describe('operators by column type', () => {
     expect(await find(`in.(${quoted(high)})`)).toEqual(['b'])
     expect(await find('in.()')).toEqual([])
     expect(await find('is.null')).toEqual(['n'])
-    // JSON has an order (json-order.test.ts), of which arrays and objects are left out.
+    // JSON has an order (json-compare.test.ts), of which arrays and objects are left out.
     const refused = column === 'big' ? [404, '42883'] : [400, 'PGRST127']
     for (const operator of ['gt', 'gte', 'lt', 'lte']) {
       const { status, body } = await call(`/kinds?${column}=${operator}.${q(low)}`)

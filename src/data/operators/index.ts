@@ -45,8 +45,10 @@ function compareSql(operand: Operand, operator: string, value: Fragment): Fragme
     if (operand.type.name !== 'json') throw noOperator(operand.type, operator)
     return sql`(${sql.join(atoms(comparable(operand)), ', ')}) ${sign} (${sql.join(atoms(value), ', ')})`
   }
-  return sql`${comparable(operand)} ${sign} ${value}`
+  return sql`${equal(operand, comparable(operand))} ${sign} ${equal(operand, value)}`
 }
+
+const equal = ({ type }: Operand, value: Fragment): Fragment => type.equal?.(value) ?? value
 
 /** jsonb's order, of values of which one is no array and no object; there null is a value as well. */
 const atoms = (json: Fragment): Fragment[] => {
@@ -119,7 +121,7 @@ function listOf(operand: Operand, operator: string, values: readonly string[]) {
 /** SQLite uses the column's index all the same. */
 function inSql(operand: Operand, values: readonly string[]): Fragment {
   const { list, value } = listOf(operand, 'eq', values)
-  return sql`${comparable(operand)} in (select ${value} from json_each(${list}) as "leanto:value")`
+  return sql`${equal(operand, comparable(operand))} in (select ${equal(operand, value)} from json_each(${list}) as "leanto:value")`
 }
 
 const isWords = new Map([

@@ -6,9 +6,10 @@ import type { Field } from './expose.ts'
 import { dataFaults } from './faults.ts'
 import { insertionOrder } from './insertion-order.ts'
 import { type Operand, operandOf } from './operand.ts'
-import type { JsonStep, Node, Selected, SelectedEmbed } from './query.ts'
+import type { Node, Selected, SelectedEmbed } from './query.ts'
 import { isToOne } from './relations.ts'
 import type { Output, ValueOutput } from './rows.ts'
+import { keyOf } from './select.ts'
 import { type Fragment, sameSql, sql } from './sql.ts'
 import { filterSql, type OrderTerm, orderBy, orderTerms } from './where.ts'
 
@@ -133,10 +134,6 @@ function columnOutput(view: View, item: Extract<Selected, { kind: 'column' }>): 
   }
   return valueOutput(alias ?? keyOf(steps) ?? (column as string), operand as Operand)
 }
-
-/** `data->a->0` is called `a`, `data->0` is called `data`. */
-const keyOf = (steps: readonly JsonStep[]): string | undefined =>
-  steps.findLast(({ key }) => typeof key === 'string')?.key as string | undefined
 
 function embedOutputs(
   item: SelectedEmbed,

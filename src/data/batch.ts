@@ -11,6 +11,7 @@ import type { View } from './compile.ts'
 import type { Resource } from './expose.ts'
 import { dataFaults, renderFault } from './faults.ts'
 import { type Asked, type Job, readJob, writeJob } from './jobs.ts'
+import { noTable } from './no-table.ts'
 import { parsePrefer } from './prefer.ts'
 import { checkProfile } from './profile.ts'
 import { parseQuery } from './query.ts'
@@ -121,10 +122,7 @@ function understood(
   const { pathname, searchParams } = new URL(request.url)
   const name = tableName(pathname)
   const resource = resources.get(name)
-  if (!resource)
-    throw dataFaults.PGRST205({
-      message: `Could not find the table 'public.${name.slice(0, 100)}' in the schema cache`,
-    })
+  if (!resource) throw noTable(name, resources.values(), who)
   const prefer = parsePrefer(request)
   if (prefer.tx) throw dataFaults.PT400({ message: 'The preference tx belongs to the whole batch' })
   const accepted = parseAccept(request)

@@ -1,14 +1,15 @@
 import { aggregated } from './aggregate.ts'
 import { cast } from './cast.ts'
-import { columnSql, every, type View, visibleFields } from './compile.ts'
+import { columnSql, every, fieldOf, type View, visibleFields } from './compile.ts'
 import { type Embed, embedOf, embedSql, type Naming } from './embed.ts'
 import type { Field } from './expose.ts'
 import { dataFaults } from './faults.ts'
 import { insertionOrder } from './insertion-order.ts'
 import { type Operand, operandOf } from './operand.ts'
-import type { JsonStep, Node, Selected, SelectedEmbed } from './query.ts'
+import type { Node, Selected, SelectedEmbed } from './query.ts'
 import { isToOne } from './relations.ts'
 import type { Output, ValueOutput } from './rows.ts'
+import { keyOf } from './select.ts'
 import { type Fragment, sameSql, sql } from './sql.ts'
 import { filterSql, type OrderTerm, orderBy, orderTerms } from './where.ts'
 
@@ -34,16 +35,17 @@ export interface NodePlan {
  * @throws {Fault} what `select`, filters and order may: 42703, 42803, 42883, PGRST108, PGRST118, PGRST127, PGRST200, …
  */
 export function compileNode(view: View, node: Node, naming: Naming): NodePlan {
+  const select = node.select.map((item) => counted(view, item))
   const embeds = new Map<string, Embed>()
-  for (const item of node.select)
+  for (const item of select)
     if (item.kind === 'embed') {
       const embed = embedOf(view, item, naming)
       if (!item.spread || !embeds.has(embed.name)) embeds.set(embed.name, embed)
     }
-  const isGrouped = aggregates(node.select)
-  const outputs = outputsOf(view, node.select, embeds, isGrouped)
+  const isGrouped = aggregates(select)
+  const outputs = outputsOf(view, select, embeds, isGrouped)
   const inner = [...embeds.values()].filter(({ selected }) => selected.inner)
-  const terms = orderTerms(view, node.order, embeds)
+  const terms = orderTerms(view, node, embeds)
   if (isGrouped) mustBeGrouped(view, terms, outputs)
   return {
     outputs,
@@ -55,6 +57,24 @@ export function compileNode(view: View, node: Node, naming: Naming): NodePlan {
     grouped: isGrouped ? groupBy(outputs) : undefined,
     limit: node.limit,
     offset: node.offset,
+  }
+}
+
+/**
+ * `count` without parentheses: `select=id,comments(count)` is what Supabase's pages teach. Postgres takes a column that is
+ * not there for a function of the row: https://docs.postgrest.org/en/v12/references/api/aggregate_functions.html#the-case-of-count
+ */
+function counted(view: View, item: Selected): Selected {
+  if (item.kind !== 'column' || item.column !== 'count' || item.aggregate || item.steps.length > 0)
+    return item
+  if (fieldOf(view, 'count') || view.resource.computed.has('count')) return item
+  const { alias, cast: aggregateCast } = item
+  return {
+    kind: 'column',
+    steps: [],
+    aggregate: 'count',
+    ...(alias === undefined ? {} : { alias }),
+    ...(aggregateCast === undefined ? {} : { aggregateCast }),
   }
 }
 
@@ -114,10 +134,6 @@ function columnOutput(view: View, item: Extract<Selected, { kind: 'column' }>): 
   }
   return valueOutput(alias ?? keyOf(steps) ?? (column as string), operand as Operand)
 }
-
-/** `data->a->0` is called `a`, `data->0` is called `data`. */
-const keyOf = (steps: readonly JsonStep[]): string | undefined =>
-  steps.findLast(({ key }) => typeof key === 'string')?.key as string | undefined
 
 function embedOutputs(
   item: SelectedEmbed,

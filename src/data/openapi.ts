@@ -106,6 +106,9 @@ function callsOf(name: string, { schema, readOnly }: DescribedFunction): Json {
 
 const ref = (kind: 'definitions' | 'parameters', name: string) => ({ $ref: `#/${kind}/${name}` })
 
+/** Whether a table is there for the caller, as far as this tells. */
+export const opens = (view: View): boolean => verbs.some(([, operation]) => isOpen(view, operation))
+
 /** Whether any row could pass: a policy that is `false` outright closes the verb. */
 function isOpen({ resource, who }: View, operation: 'select' | 'insert' | 'update' | 'delete') {
   const policy = resource.policies[operation]

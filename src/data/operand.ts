@@ -35,7 +35,7 @@ export function operandOf(
   const json = field.type.comparable?.(value) ?? value
   const path = pathOf(steps)
   if (!text) {
-    const sortKeys = [rank(json, path), sql`json_extract(${json}, ${path})`]
+    const sortKeys = jsonSortKeys(json, path)
     if (steps.length === 0) return { value, type: field.type, field, sortKeys }
     return { value: sql`(${json} -> ${path})`, type: jsonPathType, sortKeys }
   }
@@ -45,6 +45,12 @@ export function operandOf(
     type: textPathType,
   }
 }
+
+/** What JSON sorts by, of a value that is JSON text: null, text, number, boolean, array, object. */
+export const jsonSortKeys = (json: Fragment, path = '$'): [rank: Fragment, atom: Fragment] => [
+  rank(json, path),
+  sql`json_extract(${json}, ${path})`,
+]
 
 const rank = (json: Fragment, path: string): Fragment =>
   sql`case json_type(${json}, ${path}) when 'null' then 0 when 'text' then 1 when 'integer' then 2 when 'real' then 2 when 'array' then 4 when 'object' then 5 when 'true' then 3 when 'false' then 3 end`

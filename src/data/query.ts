@@ -43,6 +43,8 @@ export interface Ordered {
   steps: readonly JsonStep[]
   /** The embed whose column it is: `order=author(name)`. */
   relation?: string
+  /** `order=title.rank.desc`: by how much of what is searched in the column a row has. */
+  rank?: true
   descending: boolean
   nulls: 'first' | 'last'
 }
@@ -166,12 +168,14 @@ function pathOf(key: string): { name: string; quoted: boolean }[] {
   return path
 }
 
-/** The node of an embed, by its alias or its name. */
+/** The node of an embed: the one that is called so in the answer, or else one of that table. */
 function nodeAt(root: Node, path: readonly { name: string }[]): Node {
   let node = root
   for (const { name } of path) {
     const embeds = node.select.filter((item) => item.kind === 'embed')
-    const found = embeds.find(({ alias, target }) => alias === name || target === name)
+    const found =
+      embeds.find(({ alias, target }) => (alias ?? target) === name) ??
+      embeds.find(({ target }) => target === name)
     if (!found) throw notEmbedded(name)
     node = found.node
   }
@@ -217,9 +221,10 @@ function parseOrder(text: string): Ordered[] {
     if (relation !== undefined) reader.expect(')')
     const words: string[] = []
     while (reader.take('.')) words.push(reader.word())
+    const rank = words[0] === 'rank' && words.shift() !== undefined
     const direction = words[0] === 'asc' || words[0] === 'desc' ? words.shift() : 'asc'
     const nulls = words[0] === 'nullsfirst' || words[0] === 'nullslast' ? words.shift() : undefined
-    if (words.length > 0) throw reader.unexpected('asc, desc, nullsfirst or nullslast')
+    if (words.length > 0) throw reader.unexpected('asc, desc, nullsfirst, nullslast or rank')
     const descending = direction === 'desc'
     // Postgres holds null for greater than all: last when ascending, first when descending.
     const last = nulls === undefined ? !descending : nulls === 'nullslast'
@@ -227,6 +232,7 @@ function parseOrder(text: string): Ordered[] {
       column,
       steps,
       ...(relation === undefined ? {} : { relation }),
+      ...(rank ? { rank } : {}),
       descending,
       nulls: last ? 'last' : 'first',
     })

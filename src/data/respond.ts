@@ -30,7 +30,7 @@ export async function readAnswer(
   const headers: Record<string, string> = {
     'content-type': contentTypeOf(accepted),
     'content-range': rangeOf(result, offset),
-    'content-location': `/${view.resource.name}${new URL(request.url).search}`,
+    'content-location': `/${encodeURIComponent(view.resource.name)}${new URL(request.url).search}`,
     ...common(request.headers.has('accept-profile'), prefer, ['count', 'handling', 'tx']),
     ...(next === undefined ? {} : { 'next-cursor': next }),
   }
@@ -94,7 +94,7 @@ export function writeAnswer(
   if (range !== undefined) headers['content-range'] = `${range}/${prefer.count ? affected : '*'}`
   const [row] = rows
   if (prefer.return === 'headers-only' && row && rows.length === 1 && status.empty !== 204)
-    headers.location = `/${view.resource.name}?${outputs.map((output) => keyFilter(output, row)).join('&')}`
+    headers.location = `/${encodeURIComponent(view.resource.name)}?${outputs.map((output) => keyFilter(output, row)).join('&')}`
   if (prefer.return !== 'representation')
     return new Response(null, { status: status.empty, headers })
   headers['content-type'] = contentTypeOf(accepted)
@@ -109,7 +109,9 @@ export function writeAnswer(
 function keyFilter(output: Output, row: Row): string {
   const value = wireValue(output, row)
   const test = value === null ? 'is.null' : `eq.${encodeURIComponent(String(value))}`
-  return `${encodeURIComponent(output.name)}=${test}`
+  const plain = /^[\p{L}\p{N}_]+$/u.test(output.name)
+  const name = plain ? output.name : `"${output.name.replaceAll(/["\\]/g, '\\$&')}"`
+  return `${encodeURIComponent(name)}=${test}`
 }
 
 export function common(

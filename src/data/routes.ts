@@ -11,6 +11,7 @@ import { explain } from './explain.ts'
 import { dataFaults } from './faults.ts'
 import { describedFunctions } from './function-callable.ts'
 import { type Asked, countOf, writeJob } from './jobs.ts'
+import { noTable } from './no-table.ts'
 import { openApi } from './openapi.ts'
 import { narrow, parsePrefer } from './prefer.ts'
 import { checkProfile } from './profile.ts'
@@ -67,10 +68,7 @@ function asked(context: DataContext, handler: (asked: Asked) => Promise<Response
     const who = await context.identity.principal(scope, request)
     const name = c.req.param('table') ?? ''
     const resource = context.resources.get(name)
-    if (!resource)
-      throw dataFaults.PGRST205({
-        message: `Could not find the table 'public.${name.slice(0, 100)}' in the schema cache`,
-      })
+    if (!resource) throw noTable(name, context.resources.values(), who)
     return handler({
       scope,
       request,

@@ -1,4 +1,10 @@
-import { type Aggregate, emptyNode, type Selected, type SelectedEmbed } from './query.ts'
+import {
+  type Aggregate,
+  emptyNode,
+  type JsonStep,
+  type Selected,
+  type SelectedEmbed,
+} from './query.ts'
 import { Reader } from './reader.ts'
 
 // Each level of embedding is a subquery in a subquery, and this parser's recursion.
@@ -43,8 +49,7 @@ function item(reader: Reader, depth: number, items: { left: number }): Selected 
     reader.take(':')
     alias = name
     name = reader.name()
-    // SQL text ends at a NUL, and what a row calls `__proto__` is no key of it.
-    if (alias === '__proto__' || alias.includes('\0')) throw reader.unexpected('another alias')
+    if (isReserved(alias)) throw reader.unexpected('another alias')
   }
   const named = alias === undefined ? {} : { alias }
   if (name === 'count' && reader.take('()'))
@@ -57,15 +62,28 @@ function item(reader: Reader, depth: number, items: { left: number }): Selected 
     }
   if (reader.peek() === '(' || reader.peek() === '!')
     return embed(reader, { target: name, spread: false, ...named }, depth, items)
+  const steps = reader.steps()
+  if (alias === undefined && isReserved(keyOf(steps) ?? '')) throw reader.unexpected('an alias')
   return {
     kind: 'column',
     column: name,
-    steps: reader.steps(),
+    steps,
     ...named,
     ...castOf(reader, 'cast'),
     ...aggregateOf(reader),
   }
 }
+
+/**
+ * What an answer may not call a value: SQL text ends at a NUL, what a row calls `__proto__` is no key of it, and we have
+ * names of our own there, such as that of its version.
+ */
+const isReserved = (name: string): boolean =>
+  name === '__proto__' || name.includes('\0') || name.includes('leanto:')
+
+/** `data->a->0` is called `a`, `data->0` is called `data`. */
+export const keyOf = (steps: readonly JsonStep[]): string | undefined =>
+  steps.findLast(({ key }) => typeof key === 'string')?.key as string | undefined
 
 const castOf = (reader: Reader, key: 'cast' | 'aggregateCast') =>
   reader.take('::') ? { [key]: reader.typeName() } : {}

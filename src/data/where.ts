@@ -3,8 +3,8 @@ import type { Embed } from './embed.ts'
 import { dataFaults } from './faults.ts'
 import { operandOf } from './operand.ts'
 import { testSql } from './operators/index.ts'
-import { searches, searchSql } from './operators/search.ts'
-import { type Filter, notEmbedded, type Ordered, type Test } from './query.ts'
+import { rankSql, searches, searchSql } from './operators/search.ts'
+import { type Filter, type Node, notEmbedded, type Ordered, type Test } from './query.ts'
 import { isToOne } from './relations.ts'
 import { type Fragment, sql } from './sql.ts'
 
@@ -59,15 +59,17 @@ export interface OrderTerm {
  * `order`, held against the table. Nulls are placed as Postgres places them; only where there can be any, so that an
  * index serves.
  *
- * @throws {Fault} 42703; PGRST108 and PGRST118 for a column of what is not embedded, or of many rows.
+ * @throws {Fault} 42703; PGRST108 and PGRST118 for a column of what is not embedded, or of many rows; PGRST127 for a rank
+ * where nothing is searched.
  */
 export const orderTerms = (
   view: View,
-  order: readonly Ordered[],
+  { order, filters }: Pick<Node, 'order' | 'filters'>,
   embeds: Embeds = none,
 ): OrderTerm[] =>
   order.flatMap((term) => {
     const { descending, nulls, relation } = term
+    if (term.rank) return rankTerm(view, term, filters)
     const operand = relation === undefined ? operandOf(view, term) : undefined
     const keys = operand
       ? (operand.sortKeys ?? [operand.value])
@@ -75,6 +77,30 @@ export const orderTerms = (
     const direction = descending ? ' desc' : ' asc'
     const how = sql.raw(operand?.field?.column.notNull ? direction : `${direction} nulls ${nulls}`)
     return keys.map((value) => ({ value, how, descending, nulls }))
+  })
+
+/** It is never null. */
+function rankTerm(view: View, term: Ordered, filters: readonly Filter[]): OrderTerm {
+  const { descending, relation, column } = term
+  if (relation !== undefined)
+    throw dataFaults.PGRST127({
+      details: `Rows are not ordered by the rank of a related row: ${relation}(${column}).`,
+    })
+  const value = rankSql(view, operandOf(view, term), searchesOf(filters, column, false))
+  return { value, how: sql.raw(descending ? ' desc' : ' asc'), descending }
+}
+
+/** The searches of a column, at whatever depth. */
+const searchesOf = (
+  filters: readonly Filter[],
+  column: string,
+  inverted: boolean,
+): { test: Test; negated: boolean }[] =>
+  filters.flatMap((filter) => {
+    const negated = inverted !== filter.negated
+    if (filter.kind !== 'test') return searchesOf(filter.filters, column, negated)
+    const here = filter.column === column && filter.steps.length === 0 && searches(filter)
+    return here ? [{ test: filter, negated }] : []
   })
 
 function relatedKeys(view: View, relation: string, term: Ordered, embeds: Embeds): Fragment[] {

@@ -2,7 +2,9 @@ import { Fault } from '../core/fault.ts'
 import type { Identity } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
 import type { Asked } from './jobs.ts'
+import { compileNode } from './node.ts'
 import { rowsOf } from './payload.ts'
+import { notSingle } from './rows.ts'
 import { filterSql } from './where.ts'
 import { isClosed, type PolicyName, whyChanged, whyHidden, whyRefused } from './why.ts'
 
@@ -54,13 +56,20 @@ async function mayKnow(identity: Identity, { scope, request }: Asked): Promise<b
 const isService = async (identity: Identity, scope: Scope, request: Request): Promise<boolean> =>
   (await identity.principal(scope, request)).role === 'service'
 
-const ofEmpty = ({ scope, request, view, query }: Asked): Promise<string> =>
-  whyHidden(scope, view, policiesOf.get(request.method) ?? [], filterSql(view, query.filters))
+const ofEmpty = ({ scope, request, view, query }: Asked): Promise<string> => {
+  // A read's filters may be of its embeds, and inner ones bound it as well.
+  const where =
+    request.method === 'GET' || request.method === 'HEAD'
+      ? compileNode(view, { ...query, order: [] }, { next: 1 }).where
+      : filterSql(view, query.filters)
+  return whyHidden(scope, view, policiesOf.get(request.method) ?? [], where)
+}
 
-async function ofFault(asked: Asked, { code }: Fault): Promise<string | undefined> {
+async function ofFault(asked: Asked, { code, details }: Fault): Promise<string | undefined> {
   const { scope, request, view, query, body } = asked
   const policies = policiesOf.get(request.method) ?? []
-  if (code === 'PGRST116' && request.method !== 'POST') return ofEmpty(asked)
+  if (code === 'PGRST116' && request.method !== 'POST')
+    return details === notSingle(0).details ? ofEmpty(asked) : undefined
   if (code !== '42501') return undefined
   const closed = policies.filter((policy) => isClosed(view, policy))
   const [missing] = closed

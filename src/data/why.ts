@@ -93,8 +93,12 @@ export async function whyHidden(
     over: (condition) => sql`(${condition})`,
   })
   if (told.matched === 0) return 'no row matches the filters'
-  const failing = told.verdicts.filter(({ fails }) => fails > 0)
-  return `${told.matched} ${told.matched === 1 ? 'row matches' : 'rows match'} the filters; ${failing.map((verdict) => shown(verdict)).join('; ')}`
+  const failing = told.verdicts.filter(({ fails }) => fails > 0).map((verdict) => shown(verdict))
+  // Where a policy lets some of them pass, it is `limit`, `offset` or a cursor that has none.
+  const [verdict, ...more] = told.verdicts
+  if (failing.length === 0 || (verdict && more.length === 0 && verdict.fails < told.matched))
+    failing.push('none is on this page')
+  return `${told.matched} ${told.matched === 1 ? 'row matches' : 'rows match'} the filters; ${failing.join('; ')}`
 }
 
 /** Why new rows are refused. */

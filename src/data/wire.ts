@@ -26,6 +26,8 @@ export interface WireType {
   readonly blob: boolean
   /** The column's value as `parse` writes it, where equal values may be stored differently. */
   readonly comparable?: (column: Fragment) => Fragment
+  /** What values have alike if, and only if, they are equal; absent where they are that themselves. */
+  readonly equal?: (value: Fragment) => Fragment
   /** As text in SQL, in Postgres's words; absent where SQLite's own cast to text is that. */
   readonly text?: (value: Fragment) => Fragment
 }
@@ -184,6 +186,9 @@ function jsonType(blob: boolean): WireType {
       const text = sql`CAST(${column} AS TEXT)`
       return sql`CASE WHEN json_valid(${text}) THEN json(${text}) END`
     },
+    // As jsonb has it: the order of keys does not count, nor does 1.0 for 1. Each value of the tree, by where it stands.
+    equal: (json) =>
+      sql`(select nullif(json_group_array(json_array(fullkey, case when type in ('integer', 'real') then 'number' else type end, case when type = 'real' and abs(atom) < 1e15 and atom = cast(atom as integer) then cast(atom as integer) else atom end)), '[]') from (select fullkey, type, atom from json_tree(${json}) order by fullkey))`,
     decode: (stored) => {
       if (stored === null) return null
       const text = typeof stored === 'string' ? stored : new TextDecoder().decode(bytesOf(stored))

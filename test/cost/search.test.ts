@@ -63,6 +63,12 @@ describe('a search', () => {
     await costs(`/authors?select=id,pages(no)&pages.${words}=fts.500`, {}, [1, 1, 9, 0])
   })
 
+  it('ordered by rank is one statement as well, and looks each word up for each row', async () => {
+    const ranked = 'title=fts.zebra|500&order=title.rank.desc'
+    await costs(`/posts?${ranked}`, {}, [1, 1, 51, 0])
+    await costs(`/posts?${ranked}&limit=1`, {}, [1, 1, 51, 0])
+  })
+
   it('that is refused is none', async () => {
     for (const query of ['title=fts.a b', 'unsearched=fts.a', 'secret=fts.a', 'title=fts(x).a']) {
       const { response, cost } = await measure(`/posts?${query}`, {})

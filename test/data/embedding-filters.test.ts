@@ -32,6 +32,19 @@ describe('filters on embeds', () => {
     ])
   })
 
+  it('of one table twice: a filter is of the one that is called so', async () => {
+    const twice = '/members?select=all:books!author_id(id),books!author_id(id)&id=eq.1'
+    expect(await get(`${twice}&books.id=eq.1`)).toEqual([
+      { all: [{ id: 1 }, { id: 2 }], books: [{ id: 1 }] },
+    ])
+    expect(await get(`${twice}&all.id=eq.2`)).toEqual([
+      { all: [{ id: 2 }], books: [{ id: 1 }, { id: 2 }] },
+    ])
+    expect(await get('/members?select=a:books!author_id(id)&books.id=eq.1&id=eq.1')).toEqual([
+      { a: [{ id: 1 }] },
+    ])
+  })
+
   it('!inner bounds the rows too, at every level, and the count', async () => {
     expect(await get('/books?select=id,genres!inner(name)&genres.name=eq.crime')).toEqual([
       { id: 1, genres: [{ name: 'crime' }] },

@@ -73,6 +73,42 @@ describe('requests', () => {
     })
   })
 
+  it('what an answer calls a value is no name of our own: nothing is written, no tag forged', async () => {
+    const names = [
+      'leanto:row',
+      'leanto:version',
+      'leanto:key:0',
+      'leanto:none',
+      "x'leanto:y",
+      '__proto__',
+    ]
+    const before = await everything()
+    for (const name of names)
+      for (const select of [
+        `"${name}":title`,
+        `id,"${name}":title`,
+        `"${name}":count()`,
+        `meta->"${name}"`,
+        `meta->"${name}"->0`,
+        `...comments("${name}":text)`,
+        `"${name}":comments(id)`,
+      ])
+        for (const options of [
+          {},
+          { method: 'PATCH', body: { body: 'x' }, prefer: 'return=representation' },
+          { body: { title: 'x' }, prefer: 'return=representation' },
+        ]) {
+          const path = `/notes?select=${q(select)}`
+          const { status, body } = await call(path, { token: alice, ...options })
+          expect([select, status, body.code]).toEqual([select, 400, 'PGRST100'])
+        }
+    expect(await everything()).toEqual(before)
+    const { body } = await call(`/notes?select=x:meta->${q('"leanto:row"')}&limit=1`, {
+      token: alice,
+    })
+    expect(body).toEqual([{ x: null }])
+  })
+
   it('case 54: paths, cases and overrides reach nothing else', async () => {
     const before = await everything()
     for (const path of [

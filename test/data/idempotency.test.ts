@@ -3,17 +3,8 @@ import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { faulty } from '../kit/faulty.ts'
 import { type Ask, clock, type Env, makeBase, mount } from '../kit/world.ts'
 import { alice, bob } from './store.ts'
-import {
-  call,
-  client,
-  dump,
-  makeWorld,
-  nameOf,
-  rows,
-  seed,
-  world,
-  writes,
-} from './writing-world.ts'
+import { nameOf, writes } from './writes.ts'
+import { call, client, dump, makeWorld, rows, seed, world } from './writing-world.ts'
 
 beforeEach(seed)
 

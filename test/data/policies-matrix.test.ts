@@ -241,7 +241,7 @@ describe('a table that is open to all and whose changes are logged', () => {
 })
 
 it('every table of the store says who may what', () => {
-  // A reminder: a table without a line in these files is a table without a test.
+  // A reminder: a table without a line here and in policies-open.test.ts is a table without a test.
   expect(Object.keys(store.tables)).toEqual([
     'notes',
     'kinds',

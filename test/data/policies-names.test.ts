@@ -48,6 +48,24 @@ describe('names that mean something elsewhere (cases 38, 39, 46)', () => {
         }
   })
 
+  it('a table that is not there is told with the likeliest one, of those that are open', async () => {
+    const hint = async (path: string, as = {}) => {
+      const { status, body } = await call(path, as)
+      expect([status, body.code]).toEqual([404, 'PGRST205'])
+      return body.hint
+    }
+    expect(await hint('/note')).toBe("Perhaps you meant the table 'public.notes'")
+    expect(await hint('/commets')).toBe("Perhaps you meant the table 'public.comments'")
+    expect(await hint('/zzz')).toBeNull()
+    // Closed to all but the service: of it nobody else is told.
+    expect(await hint('/closedd')).toBeNull()
+    expect(await hint('/closedd', { key: 'secret' })).toBe(
+      "Perhaps you meant the table 'public.closed'",
+    )
+    const body = { operations: [{ method: 'GET', path: '/note' }] }
+    expect(await hint('/batch', { body })).toBe("Perhaps you meant the table 'public.notes'")
+  })
+
   it('columns by those names are unknown ones', async () => {
     for (const name of odd) {
       const quoted = q(`"${name}"`)

@@ -63,11 +63,12 @@ describe('operators by column type', () => {
     expect(await find(`in.(${quoted(high)})`)).toEqual(['b'])
     expect(await find('in.()')).toEqual([])
     expect(await find('is.null')).toEqual(['n'])
-    for (const operator of ['gt', 'gte', 'lt', 'lte'])
-      expect(await call(`/kinds?${column}=${operator}.${q(low)}`)).toMatchObject({
-        status: 404,
-        body: { code: '42883' },
-      })
+    // JSON has an order (json-compare.test.ts), of which arrays and objects are left out.
+    const refused = column === 'big' ? [404, '42883'] : [400, 'PGRST127']
+    for (const operator of ['gt', 'gte', 'lt', 'lte']) {
+      const { status, body } = await call(`/kinds?${column}=${operator}.${q(low)}`)
+      expect([status, body.code]).toEqual(refused)
+    }
   })
 
   it('is.true, is.false and is.unknown ask booleans only', async () => {

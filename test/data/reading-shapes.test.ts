@@ -30,7 +30,7 @@ describe('shapes', () => {
       ['$a_1-b:id', { '$a_1-b': 1 }],
       ['title:id', { title: 1 }],
       ['constructor:id,toString:id', { constructor: 1, toString: 1 }],
-      ['"leanto:ok":id', { 'leanto:ok': 1 }],
+      ['"lean:to":id', { 'lean:to': 1 }],
       ['id,id', { id: 1 }],
       ['', {}],
     ]

@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { fresh, get, whole } from './library.ts'
+import { client, fresh, get, whole } from './library.ts'
 import { alice } from './store.ts'
 
 beforeAll(fresh)
@@ -178,6 +178,28 @@ describe('aggregates', () => {
         ],
       },
     ])
+  })
+
+  it('count without parentheses, as Supabase’s pages teach it, where no column is called so', async () => {
+    expect(await get('/books?select=id,genres(count)')).toEqual([
+      { id: 1, genres: [{ count: 2 }] },
+      { id: 2, genres: [{ count: 1 }] },
+      { id: 3, genres: [{ count: 0 }] },
+    ])
+    expect(await get('/books?select=count')).toEqual([{ count: 3 }])
+    expect(await get('/books?select=n:count::text&id=gt.1')).toEqual([{ n: '2' }])
+    expect(await get('/books?select=id,c:genres(count)&c.name=eq.crime&id=lt.3')).toEqual([
+      { id: 1, c: [{ count: 1 }] },
+      { id: 2, c: [{ count: 0 }] },
+    ])
+    expect(await get('/books?select=id,loans(count)&id=eq.1', { token: alice })).toEqual([
+      { id: 1, loans: [{ count: 2 }] },
+    ])
+    expect(await get('/books?select=id&count=eq.3')).toBe('400 42703')
+    expect(await get('/books?select=count->a')).toBe('400 42703')
+    expect(await get('/books?select=count.sum()')).toBe('400 42703')
+    const { data } = await client(alice).from('books').select('title, genres(count)').eq('id', 1)
+    expect(data).toEqual([{ title: 'Alpha', genres: [{ count: 2 }] }])
   })
 
   it('through a spread, grouped by what is spread', async () => {

@@ -9,6 +9,11 @@ import { sql as fragment, render } from '../../src/data/sql.ts'
 import { type Ask, freshDatabase, makeBase, mount, testSecret } from '../kit/world.ts'
 import { alice, bob, people } from './store.ts'
 
+const pages = sqliteTable('pages', {
+  id: integer('id').primaryKey(),
+  paper: integer('paper').references(() => papers.id),
+})
+
 const papers = sqliteTable('papers', {
   id: integer('id').primaryKey(),
   owner: text('owner').notNull(),
@@ -28,6 +33,7 @@ const store = data(base, {
       defaults: { owner: (who) => who.id },
     }),
     shut: expose(papers, { select: () => true }),
+    pages: expose(pages, { select: () => true }),
   },
 })
 
@@ -40,6 +46,7 @@ beforeAll(() =>
     [store],
     [
       `CREATE TABLE papers (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'draft', pages INTEGER NOT NULL DEFAULT 1)`,
+      'CREATE TABLE pages (id INTEGER PRIMARY KEY, paper INTEGER REFERENCES papers (id))',
     ],
   ),
 )
@@ -73,6 +80,26 @@ describe('x-leanto-why', () => {
       'select refuses 1',
     )
     expect(await why('/papers?id=eq.1', { token: alice })).toBeNull()
+  })
+
+  it('knows of embeds, and of pages', async () => {
+    const inner = '/papers?select=id,sheets:pages!inner(id)'
+    expect(await why(inner, { token: alice })).toBe('no row matches the filters')
+    const anti = '/papers?select=id,sheets:pages()&id=eq.3&sheets=is.null'
+    expect(await why(anti, { token: alice })).toContain('1 row matches the filters; select refuses')
+    expect(await why('/papers?select=id,sheets:pages()&sheets=not.is.null')).toBe(
+      'no row matches the filters',
+    )
+    expect(await why('/papers?id=lt.3&offset=5', { token: alice })).toBe(
+      '2 rows match the filters; none is on this page',
+    )
+    expect(await why('/papers?limit=0', { token: alice })).toMatch(
+      /^3 rows match the filters; select refuses 1: .*; none is on this page$/,
+    )
+    const single = { accept: 'application/vnd.pgrst.object+json' }
+    expect(await why('/papers?id=lt.3', { token: alice, headers: single })).toBeNull()
+    expect((await local(`/r${anti}`, { token: alice, headers: single })).status).toBe(406)
+    expect((await local(`/r${anti}`, { token: alice })).status).toBe(200)
   })
 
   it('tells what an update or delete did not reach', async () => {

@@ -3,7 +3,8 @@ import type { Database } from 'leanto'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Env, makeBase, mount } from '../kit/world.ts'
 import { alice, bob } from './store.ts'
-import { call, dump, makeWorld, nameOf, seed, type Write, writes } from './writing-world.ts'
+import { nameOf, type Write, writes } from './writes.ts'
+import { call, dump, makeWorld, seed } from './writing-world.ts'
 
 beforeEach(seed)
 

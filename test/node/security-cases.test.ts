@@ -1,7 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { root } from '../kit/running.ts'
+import { namedCases } from '../kit/case-index.ts'
 
 /*
  * The index of the attacks that `auth` must stand (numbers of the project's list, sections A to E, H and M): each is named by
@@ -57,31 +55,7 @@ const later: Record<number, string> = {
 
 const folders = ['test/auth', 'test/core', 'test/node', 'test/browser', 'test/jwks']
 
-/** `12, 40 to 42` → 12, 40, 41, 42. */
-const numbersOf = (text: string): number[] =>
-  text.split(/,| and /).flatMap((piece) => {
-    const [from = 0, to = from] = piece.split(' to ').map(Number)
-    return Array.from({ length: to - from + 1 }, (_, i) => from + i)
-  })
-
-/** Which files name a case outside of their comments. */
-function named(): Map<number, Set<string>> {
-  const found = new Map<number, Set<string>>()
-  for (const folder of folders)
-    for (const name of readdirSync(join(root, folder))) {
-      if (!name.endsWith('.test.ts') || name === 'security-cases.test.ts') continue
-      const file = join(root, folder, name)
-      const lines = readFileSync(file, 'utf8').split('\n')
-      // Neither comments nor the branches of a switch.
-      for (const line of lines.filter((one) => !/^\s*(?:\/\/|\/?\*|case \d+:)/.test(one)))
-        for (const [, numbers = ''] of line.matchAll(/\bcases? (\d+(?:(?:, | and | to )\d+)*)/g))
-          for (const number of numbersOf(numbers))
-            found.set(number, (found.get(number) ?? new Set()).add(relative(root, file)))
-    }
-  return found
-}
-
-const index = named()
+const index = namedCases(folders)
 
 describe('every attack that touches what exists is played', () => {
   it.each(Object.entries(cases))('case %s: %s', (number) => {

@@ -1,5 +1,5 @@
 import { dataFaults } from '../faults.ts'
-import type { Operand } from '../operand.ts'
+import { jsonSortKeys, type Operand } from '../operand.ts'
 import { glob, like } from '../pattern.ts'
 import type { Test } from '../query.ts'
 import { type Fragment, sql } from '../sql.ts'
@@ -36,12 +36,39 @@ export function testSql(operand: Operand, test: Test): Fragment {
   const sign = comparisons.get(operator)
   // Ranges there are none; text is searched by `search.ts`.
   if (!sign) throw noOperator(operand.type, operator)
-  return compareSql(operand, operator, sql`${operand.type.parse(value)}`)
+  return compareSql(operand, operator, sql`${parsed(operand, operator, value)}`)
 }
 
 function compareSql(operand: Operand, operator: string, value: Fragment): Fragment {
-  if (!operand.type.ordered && !equality.has(operator)) throw noOperator(operand.type, operator)
-  return sql`${comparable(operand)} ${sql.raw(comparisons.get(operator) as string)} ${value}`
+  const sign = sql.raw(comparisons.get(operator) as string)
+  if (!operand.type.ordered && !equality.has(operator)) {
+    if (operand.type.name !== 'json') throw noOperator(operand.type, operator)
+    return sql`(${sql.join(atoms(comparable(operand)), ', ')}) ${sign} (${sql.join(atoms(value), ', ')})`
+  }
+  return sql`${equal(operand, comparable(operand))} ${sign} ${equal(operand, value)}`
+}
+
+const equal = ({ type }: Operand, value: Fragment): Fragment => type.equal?.(value) ?? value
+
+/** jsonb's order, of values of which one is no array and no object; there null is a value as well. */
+const atoms = (json: Fragment): Fragment[] => {
+  const [rank, atom] = jsonSortKeys(json)
+  return [rank, sql`coalesce(${atom}, 0)`]
+}
+
+/**
+ * A filter's text as it is stored.
+ *
+ * @throws {Fault} PGRST127 for an array or object that is to be sorted in.
+ */
+function parsed({ type }: Operand, operator: string, text: string) {
+  const stored = type.parse(text)
+  if (type.name === 'json' && !equality.has(operator) && /^[[{]/.test(String(stored)))
+    throw dataFaults.PGRST127({
+      details: 'The order of JSON arrays and objects among themselves is not implemented.',
+      hint: 'Compare with a number, a text in quotes, a boolean or null; or use cs and cd.',
+    })
+  return stored
 }
 
 const comparable = ({ type, value }: Operand): Fragment => type.comparable?.(value) ?? value
@@ -73,7 +100,7 @@ function quantifiedSql(
     return sql.join(parts, any ? ' or ' : ' and ')
   }
   if (any && operator === 'eq') return inSql(operand, values)
-  const { list, value } = listOf(operand, values)
+  const { list, value } = listOf(operand, operator, values)
   const test = compareSql(operand, operator, value)
   const found = any
     ? sql`exists (select 1 from json_each(${list}) as "leanto:value" where ${test})`
@@ -82,8 +109,8 @@ function quantifiedSql(
 }
 
 /** Values as one JSON parameter, and how one of them is taken out of it: D1 binds at most 100. */
-function listOf({ type }: Operand, values: readonly string[]) {
-  const stored = values.map((value) => type.parse(value))
+function listOf(operand: Operand, operator: string, values: readonly string[]) {
+  const stored = values.map((value) => parsed(operand, operator, value))
   const blob = stored[0] instanceof ArrayBuffer
   return {
     list: JSON.stringify(stored.map(inJson)),
@@ -93,8 +120,8 @@ function listOf({ type }: Operand, values: readonly string[]) {
 
 /** SQLite uses the column's index all the same. */
 function inSql(operand: Operand, values: readonly string[]): Fragment {
-  const { list, value } = listOf(operand, values)
-  return sql`${comparable(operand)} in (select ${value} from json_each(${list}) as "leanto:value")`
+  const { list, value } = listOf(operand, 'eq', values)
+  return sql`${equal(operand, comparable(operand))} in (select ${equal(operand, value)} from json_each(${list}) as "leanto:value")`
 }
 
 const isWords = new Map([

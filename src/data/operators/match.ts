@@ -38,15 +38,34 @@ export function matchOf(query: TextQuery, config: SearchConfig): Match | undefin
           phrasesOf(query).flatMap((phrase) => written({ kind: 'phrase', ...phrase }) ?? []),
         )
     }
-    const told = telling(query.words, config)
-    if (told.length === 0) return undefined
-    words += told.length
+    const text = phraseText(query, config)
+    if (text === undefined) return undefined
+    words += telling(query.words, config).length
     if (words > maxWords)
       throw dataFaults['54000']({ message: `the search is of more than ${maxWords} words` })
-    const prefix = query.prefix && told.at(-1) === query.words.at(-1)
-    return { text: `"${told.join(' ')}"${prefix ? ' *' : ''}`, negated: false }
+    return { text, negated: false }
   }
   return written(query)
+}
+
+/** A phrase for FTS5; nothing if only stop words are in it. */
+function phraseText({ words, prefix }: Phrase, config: SearchConfig): string | undefined {
+  const told = telling(words, config)
+  if (told.length === 0) return undefined
+  return `"${told.join(' ')}"${prefix && told.at(-1) === words.at(-1) ? ' *' : ''}`
+}
+
+/**
+ * The words and phrases of a query that a row may have, each as an FTS5 expression; those that must not be there are left
+ * out.
+ *
+ * @param negated Whether the whole of it is.
+ */
+export function wanted(query: TextQuery, config: SearchConfig, negated: boolean): string[] {
+  if (query.kind === 'not') return wanted(query.part, config, !negated)
+  if (query.kind === 'and' || query.kind === 'or')
+    return query.parts.flatMap((part) => wanted(part, config, negated))
+  return negated ? [] : phrasesOf(query).flatMap((phrase) => phraseText(phrase, config) ?? [])
 }
 
 function joined(kind: 'and' | 'or', all: readonly Match[]): Match | undefined {

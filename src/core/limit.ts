@@ -14,18 +14,36 @@ export interface Limit {
  *
  * @param key What the budget belongs to; by `limitKey`, never by a value that the client can rotate.
  * @param now Unix time in milliseconds.
+ * @param after Budgets that the same batch has spent before. Past one of them this one stays as it is, and answers no row:
+ * what one network is refused takes nothing from what others share. @default none
  */
-export function spend(db: Queryable, key: string, limit: Limit, now: number): Statement {
+export function spend(
+  db: Queryable,
+  key: string,
+  limit: Limit,
+  now: number,
+  after: readonly { readonly key: string; readonly limit: Limit }[] = [],
+): Statement {
   const window = Math.floor(now / 1000 / limit.seconds)
+  const within = '(SELECT spent FROM leanto_core_limits WHERE key = ?) <= ?'
+  const values =
+    after.length === 0
+      ? 'VALUES (?, ?, 1, ?)'
+      : `SELECT ?, ?, 1, ? WHERE ${after.map(() => within).join(' AND ')}`
   return db
     .prepare(
-      `INSERT INTO leanto_core_limits (key, period, spent, expires_at) VALUES (?1, ?2, 1, ?3)
+      `INSERT INTO leanto_core_limits (key, period, spent, expires_at) ${values}
        ON CONFLICT (key) DO UPDATE SET
          spent = CASE WHEN period = excluded.period THEN spent + 1 ELSE 1 END,
          period = excluded.period, expires_at = excluded.expires_at
        RETURNING spent`,
     )
-    .bind(key, window, (window + 1) * limit.seconds)
+    .bind(
+      key,
+      window,
+      (window + 1) * limit.seconds,
+      ...after.flatMap((one) => [one.key, one.limit.max]),
+    )
 }
 
 /** Gives one event back: the attempt turned out to be honest. */
@@ -57,8 +75,13 @@ export function exceeded(spent: unknown, limit: Limit, now: number): Fault | und
  * @returns `null` if there is no such header, as in a service binding's call.
  */
 export function networkOf(request: Request): string | null {
-  const address = request.headers.get('cf-connecting-ip')?.trim().toLowerCase()
-  if (!address) return null
+  const address = request.headers.get('cf-connecting-ip')?.trim()
+  return address ? networkOfAddress(address) : null
+}
+
+/** The same of an address, as `CF-Connecting-IP` has it. */
+export function networkOfAddress(text: string): string {
+  const address = text.toLowerCase()
   if (!address.includes(':')) return address
   const mapped = address.match(/^(?:0{0,4}:){2,5}ffff:(\d+\.\d+\.\d+\.\d+)$/)
   if (mapped) return mapped[1] as string

@@ -61,15 +61,15 @@ const table: Row[] = [
     name: 'challenge, a phone',
     prepare: phone,
     ask: (world) => [`/factors/${world.made.id}/challenge`, { body: {}, ...owner(world) }],
-    cost: [2, 5, 13, 5],
+    cost: [2, 7, 20, 9],
   },
-  { name: 'verify', prepare: challenged, ask: verifying(), cost: [2, 17, 43, 16] },
+  { name: 'verify', prepare: challenged, ask: verifying(), cost: [2, 17, 48, 16] },
   {
     name: 'verify, a wrong code',
     prepare: challenged,
     ask: verifying('wrong'),
     status: 422,
-    cost: [1, 6, 9, 6],
+    cost: [1, 6, 14, 6],
   },
   {
     name: 'unenroll',

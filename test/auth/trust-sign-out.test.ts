@@ -5,7 +5,6 @@ import {
   bob,
   device,
   errorOf,
-  type Moved,
   seconds,
   setUpMove,
   signOld,

@@ -1,14 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { clock } from '../kit/world.ts'
-import {
-  ann,
-  bob,
-  device,
-  errorOf,
-  seconds,
-  setUpMove,
-  signOld,
-} from './trust-world.ts'
+import { ann, bob, device, errorOf, seconds, setUpMove, signOld } from './trust-world.ts'
 import { type Asker, count, expectStatus, getUser, type Json, refresh, signIn } from './world.ts'
 
 /* Signing out by a token that another issuer has signed, and of the sessions that its users have there. */

@@ -1,5 +1,5 @@
 import type { QueryResult, Statement } from '../core/database.ts'
-import { networkOfAddress } from '../core/limit.ts'
+import { networkOf } from '../core/limit.ts'
 import type { Scope } from '../core/scope.ts'
 import { type Address, byAddress, normalisePhone } from './address.ts'
 import {
@@ -90,7 +90,9 @@ async function checkAccount(
       .prepare('SELECT ip FROM leanto_auth_sessions WHERE user_id = ? ORDER BY id DESC LIMIT 100')
       .bind(user?.id ?? '')
       .all<{ ip: string | null }>()
-    const known = sessions.some(({ ip }) => ip && networkOfAddress(ip) === network)
+    const known = sessions.some(
+      ({ ip }) => ip && networkOf({ headers: new Headers({ 'cf-connecting-ip': ip }) }) === network,
+    )
     if (!known) throw error
   }
 }

@@ -25,14 +25,11 @@ export function spend(
   after: readonly { readonly key: string; readonly limit: Limit }[] = [],
 ): Statement {
   const window = Math.floor(now / 1000 / limit.seconds)
-  const within = '(SELECT spent FROM leanto_core_limits WHERE key = ?) <= ?'
-  const values =
-    after.length === 0
-      ? 'VALUES (?, ?, 1, ?)'
-      : `SELECT ?, ?, 1, ? WHERE ${after.map(() => within).join(' AND ')}`
+  const within = after.map(() => 'AND (SELECT spent FROM leanto_core_limits WHERE key = ?) <= ?')
   return db
     .prepare(
-      `INSERT INTO leanto_core_limits (key, period, spent, expires_at) ${values}
+      `INSERT INTO leanto_core_limits (key, period, spent, expires_at)
+       SELECT ?, ?, 1, ? WHERE 1 ${within.join(' ')}
        ON CONFLICT (key) DO UPDATE SET
          spent = CASE WHEN period = excluded.period THEN spent + 1 ELSE 1 END,
          period = excluded.period, expires_at = excluded.expires_at
@@ -74,21 +71,16 @@ export function exceeded(spent: unknown, limit: Limit, now: number): Fault | und
  *
  * @returns `null` if there is no such header, as in a service binding's call.
  */
-export function networkOf(request: Request): string | null {
-  const address = request.headers.get('cf-connecting-ip')?.trim()
-  return address ? networkOfAddress(address) : null
-}
-
-/** The same of an address, as `CF-Connecting-IP` has it. */
-export function networkOfAddress(text: string): string {
-  const address = text.toLowerCase()
+export function networkOf(request: Pick<Request, 'headers'>): string | null {
+  const address = request.headers.get('cf-connecting-ip')?.trim().toLowerCase()
+  if (!address) return null
   if (!address.includes(':')) return address
   const mapped = address.match(/^(?:0{0,4}:){2,5}ffff:(\d+\.\d+\.\d+\.\d+)$/)
   if (mapped) return mapped[1] as string
   const groups = expandIpv6(address)
   if (!groups) return address
-  const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff
-  if (isMapped) {
+  // ::ffff:0:0/96 (RFC 4291, 2.5.5.2).
+  if (groups.slice(0, 6).join() === '0,0,0,0,0,65535') {
     const [high, low] = groups.slice(6) as [number, number]
     return [high >> 8, high & 255, low >> 8, low & 255].join('.')
   }

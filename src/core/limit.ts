@@ -72,7 +72,7 @@ export function exceeded(spent: unknown, limit: Limit, now: number): Fault | und
  * @returns `null` if there is no such header, as in a service binding's call.
  */
 export function networkOf(request: Pick<Request, 'headers'>): string | null {
-  const address = request.headers.get('cf-connecting-ip')?.trim().toLowerCase()
+  const address = request.headers.get('cf-connecting-ip')?.toLowerCase()
   if (!address) return null
   if (!address.includes(':')) return address
   const mapped = address.match(/^(?:0{0,4}:){2,5}ffff:(\d+\.\d+\.\d+\.\d+)$/)

@@ -7,7 +7,7 @@ const base = bind<Env>({ db: (env) => env.DB, kv: (env) => env.KV, secret: (env)
 // As it comes, but for the budgets: better-auth's are off too.
 const users = auth(base, {
   site: 'https://notes.dev',
-  limits: { guesses: false, signIns: false, signUps: false, messages: false, inbox: false },
+  limits: { guesses: false, account: false, signIns: false, signUps: false },
 })
 
 export default new Hono<{ Bindings: Env }>().route('/auth/v1', users.routes)

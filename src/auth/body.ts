@@ -33,6 +33,10 @@ export async function body<Schema extends Parameters<typeof validate>[0]>(
 
 export const refuse = (message: string) => authFaults.validation_failed({ message })
 
+/** What `/token` is asked for. Read here alone: what guards it must not see another one than what answers it (case 54). */
+export const grantOf = (request: Request): string =>
+  new URL(request.url).searchParams.get('grant_type') ?? ''
+
 /** What a session remembers of its device. */
 export const clientOf = ({ headers }: Request): Client => ({
   userAgent: headers.get('user-agent'),

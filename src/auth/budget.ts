@@ -35,6 +35,10 @@ export async function signInBudgets(
   return budgets
 }
 
+/** The budget of an account's wrong passwords, wherever they come from. */
+export const accountBudgets = async ({ limits }: Settings, email: string): Promise<Budget[]> =>
+  limits.account ? [{ key: `auth:account:${await hash(email)}`, limit: limits.account }] : []
+
 export const signUpBudgets = (
   { limits }: Settings,
   scope: Scope,
@@ -74,8 +78,9 @@ export async function messageBudgets(
   const address = await hash(target)
   if (limits.messages)
     budgets.push({ key: `auth:message:${place(network)}:${address}`, limit: limits.messages })
+  budgets.push(...networkBudgets(settings, scope, { type, network }))
   if (limits.inbox) budgets.push({ key: `auth:inbox:${address}`, limit: limits.inbox })
-  return [...budgets, ...networkBudgets(settings, scope, { type, network })]
+  return budgets
 }
 
 export const sentTo = (
@@ -101,8 +106,9 @@ export const guessBudgets = (
   { target, network }: { target: string; network?: string | null | undefined },
 ): Promise<Budget[]> => signInBudgets(settings, scope, { email: target, network: network ?? null })
 
+/** Each only as long as those before it are not exceeded: a network's own stand before those that it shares. */
 export const spendAll = (scope: Scope, budgets: readonly Budget[]): Statement[] =>
-  budgets.map(({ key, limit }) => spend(scope.db, key, limit, scope.now()))
+  budgets.map(({ key, limit }, i) => spend(scope.db, key, limit, scope.now(), budgets.slice(0, i)))
 
 /** In the batch that spends it: past the budget nothing is done. */
 export const within = ({ key, limit }: Budget): Condition =>

@@ -6,6 +6,8 @@ export const authFaults = faults({
   bad_code_verifier: [400, 'code challenge does not match previously saved code verifier'],
   bad_jwt: [403, 'invalid JWT: unable to parse or verify signature'],
   conflict: [409, 'The user was changed at the same time, try again'],
+  current_password_invalid: [400, 'Current password required when setting new password.'],
+  current_password_required: [400, 'Current password required when setting new password.'],
   email_conflict_identity_not_deletable: [422, 'Unable to unlink identity due to email conflict'],
   email_exists: [422, 'A user with this email address has already been registered'],
   email_not_confirmed: [400, 'Email not confirmed'],

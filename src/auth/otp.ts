@@ -85,8 +85,10 @@ async function send(
 ): Promise<void> {
   const address = reachable(settings, input)
   const { network, redirectTo, challenge } = input
-  const budgets = await messageBudgets(settings, scope, sentTo(address, network))
-  if (data) budgets.push(...signUpBudgets(settings, scope, network))
+  const budgets = [
+    ...(data ? signUpBudgets(settings, scope, network) : []),
+    ...(await messageBudgets(settings, scope, sentTo(address, network))),
+  ]
   const by = byAddress(address)
   const select = scope.db
     .prepare(`SELECT u.id, u.user_metadata FROM leanto_auth_users u WHERE ${by.sql}`)

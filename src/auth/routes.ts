@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { networkOf } from '../core/limit.ts'
 import type { Route } from '../core/routes.ts'
 import { discovery, health, jwks, settingsBody } from './about.ts'
-import { body, clientOf, data, ok, refuse, text } from './body.ts'
+import { body, clientOf, data, grantOf, ok, refuse, text } from './body.ts'
 import { authFaults } from './faults.ts'
 import { closedGrants, identityRoutes } from './identity-routes.ts'
 import { otp, recover, resend, verifyGet, verifyPost } from './message-routes.ts'
@@ -42,6 +42,7 @@ const userBody = v.object({
   email: text,
   phone: text,
   password: text,
+  current_password: text,
   nonce: text,
   data,
   app_metadata: v.optional(v.unknown()),
@@ -76,7 +77,7 @@ const signUp =
 const token =
   (doors: Doors): Handler =>
   (scope, c) => {
-    const grant = c.req.query('grant_type') ?? ''
+    const grant = grantOf(c.req.raw)
     const granted = Object.hasOwn(grants, grant) ? grants[grant] : undefined
     if (granted) return granted(doors)(scope, c)
     const more = doors.settings.parts.find(({ grants }) => grants && Object.hasOwn(grants, grant))
@@ -140,7 +141,8 @@ const updateUser =
   ({ verbs, callerOf }: Doors): Handler =>
   async (scope, c) => {
     const caller = await callerOf(scope, c.req.raw)
-    const { email, phone, password, nonce, data, app_metadata, ...pkce } = await body(c, userBody)
+    const { email, phone, password, current_password, nonce, data, app_metadata, ...pkce } =
+      await body(c, userBody)
     if (app_metadata != null) throw authFaults.not_admin()
     return ok(
       await verbs.updateUser(scope, {
@@ -148,6 +150,7 @@ const updateUser =
         email: email || undefined,
         phone: phone || undefined,
         password: password ?? undefined,
+        currentPassword: current_password || undefined,
         nonce: nonce || undefined,
         data: data ?? undefined,
         redirectTo: c.req.query('redirect_to'),

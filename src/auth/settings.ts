@@ -74,6 +74,11 @@ export interface AuthOptions<Env> {
   password?: {
     /** In characters. @default 8 (the least that is allowed; 15 is what NIST advises) */
     minLength?: number
+    /**
+     * Whether a new password needs the one before (`current_password`), unless the session began by a mailed or texted proof.
+     * @default false
+     */
+    requireCurrent?: boolean
     /** Other formats that the users table may hold, as after an import; each becomes argon2id at sign-in. */
     formats?: readonly PasswordFormat[]
     /** Further checks of new passwords, such as `common()` and `breached()` of `leanto/auth/passwords`. */
@@ -95,13 +100,22 @@ export interface AuthOptions<Env> {
   limits?: {
     /** Wrong passwords for one address from one network. @default { max: 10, seconds: 300 } */
     guesses?: Limit | false
+    /**
+     * Wrong passwords for one address from everywhere (NIST SP 800-63B-4, 3.2.2). Past it the password is asked for only in
+     * networks where its user is signed in already; whoever is elsewhere comes in by mail, text message or provider.
+     * @default { max: 100, seconds: 3600 }
+     */
+    account?: Limit | false
     /** Wrong passwords from one network. @default { max: 30, seconds: 300 } */
     signIns?: Limit | false
     /** Sign-ups from one network. @default { max: 30, seconds: 300 } */
     signUps?: Limit | false
     /** Mails or text messages to one address from one network. @default { max: 5, seconds: 300 } */
     messages?: Limit | false
-    /** Mails or text messages to one address, whoever asks. @default { max: 30, seconds: 3600 } */
+    /**
+     * Mails or text messages to one address, whoever asks; more than one network may have sent in that time, which else could
+     * keep the owner's own from leaving. @default { max: 100, seconds: 3600 }
+     */
     inbox?: Limit | false
     /** All mails that one network asks for, to whomever, invitations too. @default { max: 100, seconds: 3600 } */
     mails?: Limit | false
@@ -153,6 +167,7 @@ export interface Settings {
   readonly toUser: (row: UserRow) => User
   readonly password: {
     readonly minLength: number
+    readonly requireCurrent: boolean
     readonly formats: readonly PasswordFormat[]
     readonly checks: readonly PasswordCheck[]
   }
@@ -166,7 +181,15 @@ export interface Settings {
   }
   readonly limits: Readonly<
     Record<
-      'guesses' | 'signIns' | 'signUps' | 'messages' | 'inbox' | 'mails' | 'texts' | 'flows',
+      | 'guesses'
+      | 'account'
+      | 'signIns'
+      | 'signUps'
+      | 'messages'
+      | 'inbox'
+      | 'mails'
+      | 'texts'
+      | 'flows',
       Limit | false
     >
   >
@@ -227,9 +250,17 @@ export function settingsOf<Env>(options: AuthOptions<Env>): Settings {
   if (options.reauthentication && !mailer && !options.sms)
     throw wrong('reauthentication', 'needs a `mailer` or `sms` that sends the codes')
   const parts = partsOf(options.with ?? [])
-  const { minLength = 8, formats = [], checks = [] } = options.password ?? {}
+  const {
+    minLength = 8,
+    requireCurrent = false,
+    formats = [],
+    checks = [],
+  } = options.password ?? {}
+  if (typeof requireCurrent !== 'boolean')
+    throw wrong('password.requireCurrent', 'must be true or false')
   const { grace = 10, idle = 90 * 86_400, absolute = null } = options.refreshToken ?? {}
-  const { guesses, signIns, signUps, messages, inbox, mails, texts, flows } = options.limits ?? {}
+  const { guesses, account, signIns, signUps, messages, inbox, mails, texts, flows } =
+    options.limits ?? {}
   const lifetime = whole('accessToken.lifetime', options.accessToken?.lifetime ?? 3600, 60, 86_400)
 
   const origin = (scope: Scope): string => {
@@ -257,7 +288,10 @@ export function settingsOf<Env>(options: AuthOptions<Env>): Settings {
     userColumns: [userColumns, ...parts.flatMap(({ columns }) => columns ?? [])].join(', '),
     toUser: (row: UserRow) =>
       parts.reduce((user, { show }) => show?.(row as never, user) ?? user, toUser(row)),
-    password: { minLength: whole('password.minLength', minLength, 8, 128), formats, checks },
+    password: {
+      minLength: whole('password.minLength', minLength, 8, 128),
+      ...{ requireCurrent, formats, checks },
+    },
     lifetime,
     refresh: {
       grace: whole('refreshToken.grace', grace, 0, 60) * 1000,
@@ -268,10 +302,11 @@ export function settingsOf<Env>(options: AuthOptions<Env>): Settings {
     },
     limits: {
       guesses: limit('guesses', guesses ?? { max: 10, seconds: 300 }),
+      account: limit('account', account ?? { max: 100, seconds: 3600 }),
       signIns: limit('signIns', signIns ?? { max: 30, seconds: 300 }),
       signUps: limit('signUps', signUps ?? { max: 30, seconds: 300 }),
       messages: limit('messages', messages ?? { max: 5, seconds: 300 }),
-      inbox: limit('inbox', inbox ?? { max: 30, seconds: 3600 }),
+      inbox: limit('inbox', inbox ?? { max: 100, seconds: 3600 }),
       mails: limit('mails', mails ?? { max: 100, seconds: 3600 }),
       texts: limit('texts', texts ?? { max: 30, seconds: 3600 }),
       flows: limit('flows', flows ?? { max: 100, seconds: 300 }),

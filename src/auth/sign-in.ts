@@ -1,7 +1,16 @@
-import type { Statement } from '../core/database.ts'
+import type { QueryResult, Statement } from '../core/database.ts'
+import { networkOf } from '../core/limit.ts'
 import type { Scope } from '../core/scope.ts'
 import { type Address, byAddress, normalisePhone } from './address.ts'
-import { type Budget, checkSpent, giveBack, refundAll, signInBudgets, spendAll } from './budget.ts'
+import {
+  accountBudgets,
+  type Budget,
+  checkSpent,
+  giveBack,
+  refundAll,
+  signInBudgets,
+  spendAll,
+} from './budget.ts'
 import { and, byId, condition } from './condition.ts'
 import { normaliseEmail } from './email.ts'
 import { authFaults } from './faults.ts'
@@ -22,7 +31,7 @@ export interface SignIn extends Origin {
  * Signs in by password. A wrong password, an unknown address and one that is no address get the same answer, and the
  * first two cost the same.
  *
- * Two trips; the second only when the password is right.
+ * Two trips; the second only when the password is right. One more past the account's budget.
  *
  * @throws {Fault} `invalid_credentials`, `rate_limited`; and to whoever knows the password `user_banned`,
  * `email_not_confirmed`, `phone_not_confirmed`.
@@ -33,12 +42,15 @@ export const signIn =
     const { password, network } = input
     const address = addressOf(input)
     if (!address || !isPossible(password)) throw authFaults.invalid_credentials()
-    const budgets = await signInBudgets(settings, scope, { email: address.value, network })
+    const own = await signInBudgets(settings, scope, { email: address.value, network })
+    const wide = await accountBudgets(settings, address.value)
+    const budgets = [...own, ...wide]
     const select = selectUser(scope, address)
     const results = await settings.keys.batch(scope, [...spendAll(scope, budgets), select])
-    checkSpent(scope, budgets, results)
+    checkSpent(scope, own, results)
     try {
       let user = results[budgets.length]?.results[0] as UserRow | undefined
+      await checkAccount(scope, wide, results.slice(own.length), { user, network })
       // A second look only where the stored password was replaced while this one was checked, as a parallel sign-in
       // does that hashes it anew.
       for (let look = 1; ; look++) {
@@ -56,6 +68,33 @@ export const signIn =
 function addressOf({ email, phone }: SignIn): Address | undefined {
   const value = phone ? normalisePhone(phone) : normaliseEmail(email ?? '')
   return value ? { type: phone ? 'phone' : 'email', value } : undefined
+}
+
+/**
+ * Past the account's budget a stranger's guesses are not looked at. Those of a network where the user is signed in are: the
+ * owner is likely there, and whoever spends the budget is not.
+ *
+ * @throws {Fault} `rate_limited` (429).
+ */
+async function checkAccount(
+  scope: Scope,
+  wide: readonly Budget[],
+  results: readonly QueryResult[],
+  { user, network }: { user: UserRow | undefined; network: string | null | undefined },
+): Promise<void> {
+  try {
+    checkSpent(scope, wide, results)
+  } catch (error) {
+    // Asked of nobody as well, so that the time does not tell.
+    const { results: sessions } = await scope.db
+      .prepare('SELECT ip FROM leanto_auth_sessions WHERE user_id = ? ORDER BY id DESC LIMIT 100')
+      .bind(user?.id ?? '')
+      .all<{ ip: string | null }>()
+    const known = sessions.some(
+      ({ ip }) => ip && networkOf({ headers: new Headers({ 'cf-connecting-ip': ip }) }) === network,
+    )
+    if (!known) throw error
+  }
 }
 
 function selectUser(scope: Scope, address: Address): Statement {

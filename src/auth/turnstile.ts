@@ -1,6 +1,7 @@
 import { readText } from '../core/body.ts'
 import { faults } from '../core/fault.ts'
 import type { Scope } from '../core/scope.ts'
+import { grantOf } from './body.ts'
 import type { AuthPart } from './part.ts'
 
 export interface TurnstileOptions<Env = unknown> {
@@ -61,8 +62,7 @@ export function turnstile<Env>(options: TurnstileOptions<Env>): AuthPart {
     name: 'turnstile',
     faults: captchaFaults,
     async guard(scope, request, { method, path }) {
-      const byPassword =
-        path === '/token' && new URL(request.url).searchParams.get('grant_type') === 'password'
+      const byPassword = path === '/token' && grantOf(request) === 'password'
       if (method !== 'POST' || !(byPassword || guarded.includes(path))) return
       const token = await tokenOf(request)
       if (!token)

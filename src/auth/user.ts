@@ -1,12 +1,21 @@
 import type { Statement } from '../core/database.ts'
 import type { Scope } from '../core/scope.ts'
 import { type Address, requireEmail, requirePhone } from './address.ts'
-import { type Budget, checkSpent, giveBack, messageBudgets, sentTo, spendAll } from './budget.ts'
+import {
+  type Budget,
+  checkSpent,
+  giveBack,
+  messageBudgets,
+  refundAll,
+  sentTo,
+  spendAll,
+} from './budget.ts'
 import { isGuestsStill, recent, sessionOf, signInFirst } from './caller.ts'
 import { addIdentity } from './change.ts'
 import { changeCodes, deliverChange } from './change-codes.ts'
 import { consumeCode, type TakenCode } from './codes.ts'
 import { and, byId, type Condition, condition } from './condition.ts'
+import { checkCurrent, currentBudgets } from './current-password.ts'
 import { authFaults } from './faults.ts'
 import { sendMail } from './mails.ts'
 import type { PreparedCode } from './message.ts'
@@ -24,6 +33,8 @@ export interface UpdateUser extends Caller, LinkTarget {
   /** Changes once its code is shown. */
   phone?: string | undefined
   password?: string | undefined
+  /** The password so far; checked if it is shown. */
+  currentPassword?: string | undefined
   /** The code of `/reauthenticate`, where a new password needs one. */
   nonce?: string | undefined
   /** Merged into `user_metadata` key by key; `null` deletes one. */
@@ -71,8 +82,9 @@ const mostTries = 20
  * A guest whose address counts at once becomes a user. The guest's other sessions end; this one goes on, for the answer is a
  * user and the client has no other tokens than it had. What it cannot do from then on is said in `caller.ts`.
  *
- * @throws {Fault} What `getUser` throws, `validation_failed`, `weak_password`, `same_password`,
- * `reauthentication_needed`, `reauthentication_not_valid`, `phone_provider_disabled`, `rate_limited`, `conflict`.
+ * @throws {Fault} What `getUser` throws, `validation_failed`, `weak_password`, `same_password`, `current_password_required`,
+ * `current_password_invalid`, `reauthentication_needed`, `reauthentication_not_valid`, `phone_provider_disabled`,
+ * `rate_limited`, `conflict`.
  */
 export const updateUser =
   (settings: Settings) =>
@@ -83,16 +95,24 @@ export const updateUser =
     const budgets: Budget[] = []
     for (const address of asked)
       budgets.push(...(await messageBudgets(settings, scope, sentTo(address, input.network))))
-    const first = [...spendAll(scope, budgets), callerStatement(settings, scope, input)]
+    const guesses = await currentBudgets(settings, scope, input)
+    const spent = [...budgets, ...guesses]
+    const first = [
+      ...spendAll(scope, budgets),
+      ...spendAll(scope, guesses),
+      callerStatement(settings, scope, input),
+    ]
     const results = await scope.db.batch(first)
     let row = checkCaller(scope, results.at(-1)?.results[0])
     try {
+      checkSpent(scope, guesses, results.slice(budgets.length))
       const addresses = asked.filter(({ type, value }) => value !== row[type])
       if (addresses.length > 0) checkSpent(scope, budgets, results)
       const change = await prepare(settings, scope, { input, row, addresses })
       if (!change) return settings.toUser(row)
       for (let tries = 0; tries < mostTries; tries++) {
-        const changed = await write(settings, scope, change, row)
+        const refunds = tries === 0 ? refundAll(scope, guesses) : []
+        const changed = await write(settings, scope, { ...change, refunds }, row)
         if (changed) return settings.toUser(changed)
         const now = checkCaller(scope, await callerStatement(settings, scope, input).first())
         if (password !== undefined && now.password !== row.password) break
@@ -102,7 +122,7 @@ export const updateUser =
       }
       throw authFaults.conflict()
     } catch (error) {
-      giveBack(scope, budgets, error)
+      giveBack(scope, spent, error)
       throw error
     }
   }
@@ -157,6 +177,7 @@ async function prepare(
     beforeUpdate?.(row as never, { ...changes, password }, { aal: row.aal })
   if (password === undefined)
     return { input, addresses, encoded: undefined, nonce: undefined, immediate }
+  await checkCurrent(settings, row, input.currentPassword)
   const nonce = await reauthenticated(settings, scope, input, row)
   const words = [row.email ?? '', ...addresses.map(({ value }) => value)]
   await checkPassword(settings, scope, password, words)
@@ -183,7 +204,7 @@ async function reauthenticated(
 async function write(
   settings: Settings,
   scope: Scope,
-  { input, addresses, encoded, nonce, immediate }: Change,
+  { input, addresses, encoded, nonce, immediate, refunds }: Change & { refunds: Statement[] },
   row: SessionRow,
 ): Promise<UserRow | undefined> {
   const { userId, data } = input
@@ -259,6 +280,7 @@ async function write(
     ...(encoded || immediate ? endOthers(settings, scope, input, changed) : []),
     ...codes.map(({ statement }) => statement),
     ...(nonce ? [nonce.remove] : []),
+    ...refunds,
     callerStatement(settings, scope, input),
   ]
   const results = await scope.db.batch(statements)

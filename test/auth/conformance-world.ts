@@ -262,6 +262,11 @@ export function baseFaults(make: Make): Conformance['faults'] {
     },
     refresh_token_not_found: grant('refresh_token', { refresh_token: 'x' }),
     same_password: put({ password }),
+    current_password_invalid: put({ password: `${password}!`, current_password: 'wrong guess' }),
+    current_password_required: given(
+      { password: { requireCurrent: true } },
+      put({ password: `${password}!` }),
+    ),
     saml_provider_disabled: post('/sso', { domain: 'example.com' }),
     session_expired: async (world) => {
       clock.advance(91 * 86_400)

@@ -39,7 +39,7 @@ const table: Row[] = [
   {
     name: 'enroll, an app',
     ask: (world) => ['/factors', { body: totp, ...owner(world) }],
-    cost: [0, 0, 0, 0],
+    cost: [1, 4, 7, 2],
   },
   {
     name: 'enroll, a phone',
@@ -47,7 +47,7 @@ const table: Row[] = [
       '/factors',
       { body: { factor_type: 'phone', phone: '15550100555' }, ...owner(world) },
     ],
-    cost: [0, 0, 0, 0],
+    cost: [1, 4, 7, 2],
   },
   {
     name: 'challenge, an app',
@@ -55,45 +55,45 @@ const table: Row[] = [
       world.made = await enroll(world.ask, world.token)
     },
     ask: (world) => [`/factors/${world.made.id}/challenge`, { body: {}, ...owner(world) }],
-    cost: [0, 0, 0, 0],
+    cost: [1, 4, 12, 3],
   },
   {
     name: 'challenge, a phone',
     prepare: phone,
     ask: (world) => [`/factors/${world.made.id}/challenge`, { body: {}, ...owner(world) }],
-    cost: [0, 0, 0, 0],
+    cost: [2, 7, 20, 9],
   },
-  { name: 'verify', prepare: challenged, ask: verifying(), cost: [0, 0, 0, 0] },
+  { name: 'verify', prepare: challenged, ask: verifying(), cost: [2, 17, 48, 16] },
   {
     name: 'verify, a wrong code',
     prepare: challenged,
     ask: verifying('wrong'),
     status: 422,
-    cost: [0, 0, 0, 0],
+    cost: [1, 6, 14, 6],
   },
   {
     name: 'unenroll',
     prepare: raised,
     ask: (world) => [`/factors/${world.made.id}`, { method: 'DELETE', ...owner(world) }],
-    cost: [0, 0, 0, 0],
+    cost: [1, 4, 14, 2],
   },
   {
     name: 'recovery codes',
     prepare: raised,
     ask: (world) => [codesPath, { body: {}, ...owner(world) }],
-    cost: [0, 0, 0, 0],
+    cost: [1, 4, 25, 22],
   },
   {
     name: 'recovery codes, how many',
     prepare: covered,
     ask: (world) => [codesPath, owner(world)],
-    cost: [0, 0, 0, 0],
+    cost: [1, 3, 19, 0],
   },
   {
     name: 'recovery codes, anew',
     prepare: covered,
     ask: (world) => [`${codesPath}/regenerate`, { body: {}, ...owner(world) }],
-    cost: [0, 0, 0, 0],
+    cost: [1, 5, 51, 31],
   },
   {
     name: 'recovery codes, one shown',
@@ -102,20 +102,20 @@ const table: Row[] = [
       `${codesPath}/verify`,
       { body: { code: world.made.codes[0] }, ...owner(world) },
     ],
-    cost: [0, 0, 0, 0],
+    cost: [2, 14, 45, 11],
   },
   {
     name: 'recovery codes, a wrong one',
     prepare: covered,
     ask: (world) => [`${codesPath}/verify`, { body: { code: 'wrong' }, ...owner(world) }],
     status: 422,
-    cost: [0, 0, 0, 0],
+    cost: [1, 4, 8, 2],
   },
   {
     name: 'recovery codes, removed',
     prepare: covered,
     ask: (world) => [codesPath, { method: 'DELETE', ...owner(world) }],
-    cost: [0, 0, 0, 0],
+    cost: [1, 4, 40, 11],
   },
 ]
 

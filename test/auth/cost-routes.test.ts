@@ -72,34 +72,34 @@ const twoSessions = async (world: World) => {
 
 const table: Row[] = [
   // Messages and their proofs.
-  { name: 'anonymous sign-up', ask: () => ['/signup', { body: {} }], cost: [0, 0, 0, 0] },
-  { name: 'otp', ask: () => ['/otp', { body: { email } }], cost: [0, 0, 0, 0] },
+  { name: 'anonymous sign-up', ask: () => ['/signup', { body: {} }], cost: [2, 6, 9, 12] },
+  { name: 'otp', ask: () => ['/otp', { body: { email } }], cost: [2, 10, 20, 14] },
   {
     name: 'otp, of nobody, whom it makes',
     ask: () => ['/otp', { body: { email: nobody } }],
-    cost: [0, 0, 0, 0],
+    cost: [2, 10, 20, 20],
   },
   {
     name: 'otp, of nobody',
     ask: () => ['/otp', { body: { email: nobody, create_user: false } }],
-    cost: [0, 0, 0, 0],
+    cost: [2, 7, 11, 7],
   },
-  { name: 'recover', ask: () => ['/recover', { body: { email } }], cost: [0, 0, 0, 0] },
+  { name: 'recover', ask: () => ['/recover', { body: { email } }], cost: [2, 7, 14, 12] },
   {
     name: 'recover, of nobody',
     ask: () => ['/recover', { body: { email: nobody } }],
-    cost: [0, 0, 0, 0],
+    cost: [2, 7, 11, 7],
   },
   {
     name: 'resend',
     ask: () => ['/resend', { body: { type: 'signup', email } }],
-    cost: [0, 0, 0, 0],
+    cost: [2, 7, 14, 7],
   },
   {
     name: 'verify, a link',
     prepare: mailed,
     ask: ({ made }) => ['/verify', { body: { type: 'magiclink', token_hash: made } }],
-    cost: [0, 0, 0, 0],
+    cost: [1, 10, 26, 9],
   },
   {
     name: 'verify, a code',
@@ -108,26 +108,26 @@ const table: Row[] = [
       world.made = inbox.code(email)
     },
     ask: ({ made }) => ['/verify', { body: { type: 'email', email, token: made } }],
-    cost: [0, 0, 0, 0],
+    cost: [1, 14, 42, 15],
   },
   {
     name: 'verify, a wrong code',
     prepare: mailed,
     ask: () => ['/verify', { body: { type: 'email', email, token: '0000000' } }],
     status: 403,
-    cost: [0, 0, 0, 0],
+    cost: [1, 14, 36, 5],
   },
   {
     name: 'verify, a link with PKCE',
     prepare: (world) => mailed(world, { code_challenge: verifier, code_challenge_method: 'plain' }),
     ask: ({ made }) => [`/verify?type=magiclink&token=${made}`],
     status: 303,
-    cost: [0, 0, 0, 0],
+    cost: [1, 7, 22, 5],
   },
   {
     name: 'reauthenticate',
     ask: (world) => ['/reauthenticate', owner(world)],
-    cost: [0, 0, 0, 0],
+    cost: [2, 7, 22, 13],
   },
   {
     name: 'a change of address',
@@ -135,7 +135,7 @@ const table: Row[] = [
       '/user',
       { method: 'PUT', body: { email: 'anna@example.com' }, ...owner(world) },
     ],
-    cost: [0, 0, 0, 0],
+    cost: [2, 8, 27, 15],
   },
   {
     name: 'a new password',
@@ -144,16 +144,16 @@ const table: Row[] = [
       '/user',
       { method: 'PUT', body: { password: 'another good passphrase' }, ...owner(world) },
     ],
-    cost: [0, 0, 0, 0],
+    cost: [2, 5, 20, 2],
   },
   // Providers.
-  { name: 'authorize', ask: () => ['/authorize?provider=google'], status: 303, cost: [0, 0, 0, 0] },
+  { name: 'authorize', ask: () => ['/authorize?provider=google'], status: 303, cost: [1, 2, 2, 4] },
   {
     name: 'callback, sign-up',
     prepare: arriving(),
     ask: back,
     status: 303,
-    cost: [0, 0, 0, 0],
+    cost: [3, 10, 16, 13],
   },
   {
     name: 'callback, sign-in',
@@ -164,20 +164,20 @@ const table: Row[] = [
     },
     ask: back,
     status: 303,
-    cost: [0, 0, 0, 0],
+    cost: [3, 10, 26, 9],
   },
   {
     name: 'callback, a code',
     prepare: arriving(pkce),
     ask: back,
     status: 303,
-    cost: [0, 0, 0, 0],
+    cost: [3, 7, 10, 9],
   },
   {
     name: 'callback, of nobody',
     ask: () => [`/callback?code=it&state=${'x'.repeat(22)}`],
     status: 303,
-    cost: [0, 0, 0, 0],
+    cost: [1, 1, 1, 0],
   },
   {
     name: 'PKCE exchange',
@@ -186,7 +186,7 @@ const table: Row[] = [
       await codeOf(world)
     },
     ask: exchange,
-    cost: [0, 0, 0, 0],
+    cost: [1, 7, 14, 8],
   },
   {
     name: 'PKCE exchange, of nobody',
@@ -195,45 +195,45 @@ const table: Row[] = [
     },
     ask: exchange,
     status: 404,
-    cost: [0, 0, 0, 0],
+    cost: [1, 7, 0, 0],
   },
   {
     name: 'id_token, sign-up',
     ask: () => [idTokenGrant, { body: idToken() }],
-    cost: [0, 0, 0, 0],
+    cost: [2, 9, 11, 12],
   },
   {
     name: 'id_token, sign-in',
     prepare: (world) => post(world.ask, idTokenGrant, idToken()),
     ask: () => [idTokenGrant, { body: idToken() }],
-    cost: [0, 0, 0, 0],
+    cost: [2, 9, 21, 8],
   },
   {
     name: 'id_token, link',
     ask: (world) => [idTokenGrant, { body: idToken({ link_identity: true }), ...owner(world) }],
-    cost: [0, 0, 0, 0],
+    cost: [3, 10, 27, 10],
   },
   // Identities.
   {
     name: 'linkIdentity',
     ask: (world) => [linkPath, owner(world)],
     status: 303,
-    cost: [0, 0, 0, 0],
+    cost: [2, 3, 7, 4],
   },
-  { name: 'link, callback', prepare: linking(), ask: back, status: 303, cost: [0, 0, 0, 0] },
+  { name: 'link, callback', prepare: linking(), ask: back, status: 303, cost: [3, 10, 27, 11] },
   {
     name: 'link, callback with PKCE',
     prepare: linking(pkce),
     ask: back,
     status: 303,
-    cost: [0, 0, 0, 0],
+    cost: [3, 7, 19, 7],
   },
   {
     name: 'link, callback held for a code',
     prepare: linking(pkce, false),
     ask: back,
     status: 303,
-    cost: [0, 0, 0, 0],
+    cost: [3, 5, 7, 3],
   },
   {
     name: 'link, exchange of a held code',
@@ -242,13 +242,13 @@ const table: Row[] = [
       await codeOf(world)
     },
     ask: exchange,
-    cost: [0, 0, 0, 0],
+    cost: [2, 11, 29, 11],
   },
   {
     name: 'link, callback asked about',
     prepare: linking('', false),
     ask: back,
-    cost: [0, 0, 0, 0],
+    cost: [3, 5, 7, 3],
   },
   {
     name: 'link, a yes',
@@ -258,7 +258,7 @@ const table: Row[] = [
     },
     ask: answer('link'),
     status: 303,
-    cost: [0, 0, 0, 0],
+    cost: [2, 11, 29, 11],
   },
   {
     name: 'link, a no',
@@ -268,7 +268,7 @@ const table: Row[] = [
     },
     ask: answer('cancel'),
     status: 303,
-    cost: [0, 0, 0, 0],
+    cost: [1, 1, 2, 1],
   },
   {
     name: 'unlink',
@@ -279,23 +279,29 @@ const table: Row[] = [
       world.made = user.identities.find(({ provider }) => provider === 'google')?.identity_id
     },
     ask: (world) => [`/user/identities/${world.made}`, { method: 'DELETE', ...owner(world) }],
-    cost: [0, 0, 0, 0],
+    cost: [2, 3, 38, 4],
   },
   // Sessions.
-  ...['local', 'global', 'others'].map(
-    (scope): Row => ({
+  ...(
+    [
+      ['local', 3, 1],
+      ['global', 7, 2],
+      ['others', 6, 1],
+    ] as const
+  ).map(
+    ([scope, read, written]): Row => ({
       name: `logout, ${scope}`,
       prepare: twoSessions,
       ask: (world) => [`/logout?scope=${scope}`, { method: 'POST', ...owner(world) }],
       status: 204,
-      cost: [0, 0, 0, 0],
+      cost: [1, 2, read, written],
     }),
   ),
   {
     name: 'sessions',
     prepare: twoSessions,
     ask: (world) => ['/sessions', owner(world)],
-    cost: [0, 0, 0, 0],
+    cost: [1, 2, 3, 0],
   },
   {
     name: 'refresh',
@@ -303,13 +309,13 @@ const table: Row[] = [
       '/token?grant_type=refresh_token',
       { body: { refresh_token: session.refresh_token } },
     ],
-    cost: [0, 0, 0, 0],
+    cost: [1, 5, 16, 5],
   },
-  { name: 'the user', ask: (world) => ['/user', owner(world)], cost: [0, 0, 0, 0] },
+  { name: 'the user', ask: (world) => ['/user', owner(world)], cost: [1, 1, 5, 0] },
   {
     name: 'sign-in',
     ask: () => ['/token?grant_type=password', { body: { email, password } }],
-    cost: [0, 0, 0, 0],
+    cost: [2, 11, 21, 15],
   },
 ]
 

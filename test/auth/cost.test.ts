@@ -59,13 +59,13 @@ it('sign-up: two trips; the very first makes the signing key in one more', async
 it('sign-in: two trips, in a new isolate too; one for a wrong password', async () => {
   await populate()
   const warm = await costOf((scope) => users.signIn(scope, ann))
-  expectCost(warm.cost, 2, 9, 13, 11)
+  expectCost(warm.cost, 2, 11, 20, 14)
   const cold = await costOf((scope) => makeAuth().signIn(scope, ann))
   expect(cold.cost.trips).toBe(2)
   const wrong = await costOf((scope) =>
     users.signIn(scope, { ...ann, password: 'wrong guess' }).catch(() => null),
   )
-  expectCost(wrong.cost, 1, 3, 3, 4)
+  expectCost(wrong.cost, 1, 4, 9, 6)
   const nobody = await costOf((scope) =>
     users.signIn(scope, { ...ann, email: 'nobody@example.com' }).catch(() => null),
   )
@@ -147,7 +147,7 @@ describe('messages and their proofs', () => {
 
   it('sign-up to be confirmed: two trips, for a known address too', async () => {
     const fresh = await costOf((scope) => auth.signUp(scope, { ...input, password }))
-    expectCost(fresh.cost, 2, 9, 11, 20)
+    expectCost(fresh.cost, 2, 9, 20, 20)
     const pending = await costOf((scope) => auth.signUp(scope, { ...input, password }))
     expect([pending.cost.trips, pending.cost.statements]).toEqual([2, 9])
     const known = await costOf((scope) => auth.signUp(scope, ann))

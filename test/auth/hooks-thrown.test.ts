@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { clock } from '../kit/world.ts'
+import { faulty } from '../kit/faulty.ts'
+import { clock, freshDatabase } from '../kit/world.ts'
 import {
+  answers,
   ask,
   breakBy,
   bug,
@@ -18,13 +20,15 @@ import {
 } from './hooks-world.ts'
 import { member, verify as verifyMail } from './inbox.ts'
 import { challenge, codeOf, enroll, verify } from './mfa-world.ts'
-import { begin, comeBack } from './oauth-world.ts'
+import { begin, comeBack, fake } from './oauth-world.ts'
 import {
   claimsOf,
   count,
   expectStatus,
   getUser,
   type Json,
+  makeAuth,
+  mountAuth,
   password,
   post,
   refresh,
@@ -50,6 +54,11 @@ describe('before a user is made', () => {
       () => post(ask, '/token?grant_type=id_token', { provider: 'google', id_token: 'it' }),
     ],
     ['by invitation', {}, () => post(ask, '/invite', { email }, { key: 'secret' })],
+    ...['signup', 'magiclink', 'invite'].map((type): [string, Options, () => Promise<Response>] => [
+      `by a link that the server makes, ${type}`,
+      {},
+      () => post(ask, '/admin/generate_link', { type, email, password }, { key: 'secret' }),
+    ]),
   ]
   const signUp = vi.fn(maybe)
   beforeEach(() => void signUp.mockClear())
@@ -104,6 +113,35 @@ describe('before a user is made', () => {
       )
     },
   )
+
+  it('is asked about whoever comes by a provider, at whichever look they turn out to be new', async () => {
+    let trips = 0
+    const users = makeAuth(
+      { before: { signUp }, with: [fake('google', answers)], limits: { flows: false } },
+      {
+        db: (bound) =>
+          faulty(bound.DB as never, async (sql) => {
+            // Between the look that finds the account and the write that is made for it.
+            if (
+              sql.some((one) => one.includes('INSERT INTO leanto_auth_sessions')) &&
+              ++trips === 2
+            )
+              for (const table of ['users', 'sessions', 'identities'])
+                await rows(`DELETE FROM leanto_auth_${table}`)
+            return false
+          }),
+      },
+    )
+    await freshDatabase([users])
+    const own = mountAuth(users)
+    const come = async () => comeBack(own, await begin(own, 'provider=google'), 'it')
+    await come()
+    expect(signUp).toHaveBeenCalledTimes(1)
+    breakBy(fault)
+    expect((await come()).searchParams.get('error_code')).toBe('no_thanks')
+    expect(signUp).toHaveBeenCalledTimes(2)
+    expect([await count('users'), await count('sessions')]).toEqual([0, 0])
+  })
 
   it('is awaited, and not asked about who is there already', async () => {
     const order: string[] = []

@@ -196,6 +196,44 @@ describe('mails that one network asks for', () => {
   })
 })
 
+describe('the owner of an address', () => {
+  const ann = 'ann@example.com'
+  const owner = from('203.0.113.5')
+  const ways: [string, () => Promise<Response>, () => Promise<Response>][] = [
+    [
+      'mails',
+      () => post(ask, '/recover', { email: ann }, here),
+      () => post(ask, '/recover', { email: ann }, owner),
+    ],
+    [
+      'codes to a phone',
+      () => post(ask, '/otp', { phone: '+15550100200' }, here),
+      () => post(ask, '/otp', { phone: '+15550100200' }, owner),
+    ],
+    [
+      'sign-ups',
+      () => post(ask, '/signup', { email: ann, password }, here),
+      () => post(ask, '/otp', { email: ann }, owner),
+    ],
+  ]
+
+  it.each(ways)(
+    'is not kept from a message by what one network asks for: %s',
+    async (_, theirs, own) => {
+      await setUp({ messages: undefined, inbox: undefined, signUps: undefined } as Limits)
+      await member(ask, inbox, ann)
+      // As often as it likes, for an hour.
+      for (let i = 0; i < 12; i++) {
+        await times(40, theirs)
+        clock.advance(299)
+      }
+      const before = inbox.mails.length + inbox.texts.length
+      expect((await own()).status).toBe(200)
+      expect(inbox.mails.length + inbox.texts.length).toBe(before + 1)
+    },
+  )
+})
+
 describe('text messages that one network asks for', () => {
   it('have one budget of their own', async () => {
     await setUp({ texts: { max: texting.length, seconds: 3600 }, mails: { max: 1, seconds: 3600 } })
@@ -239,6 +277,24 @@ describe('text messages that one network asks for', () => {
       clock.advance(60)
     }
     expect(inbox.texts).toHaveLength(2)
+  })
+
+  it('are counted by the number, whatever factor it is of', async () => {
+    await setUp({ messages: { max: 3, seconds: 300 }, inbox: { max: 5, seconds: 3600 } })
+    const { access_token: token } = await member(ask, inbox, 'ann@example.com')
+    const text = async (more: object) => {
+      const body = { factor_type: 'phone', phone: '15550100555' }
+      const { id } = await expectStatus(await post(ask, '/factors', body, { token }), 200)
+      const response = await post(ask, `/factors/${id}/challenge`, {}, { token, ...more })
+      await expectStatus(await ask(`/auth/v1/factors/${id}`, { method: 'DELETE', token }), 200)
+      return response.status
+    }
+    const all: number[] = []
+    for (let i = 0; i < 5; i++) all.push(await text(here))
+    for (let i = 0; i < 5; i++) all.push(await text(from('192.0.2.2')))
+    // Three of each network, and five in all.
+    expect(all).toEqual([200, 200, 200, 429, 429, 200, 200, 429, 429, 429])
+    expect(inbox.texts).toHaveLength(5)
   })
 
   it('are not what an authenticator app or a mail costs', async () => {

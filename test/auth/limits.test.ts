@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { clock, freshDatabase } from '../kit/world.ts'
+import { makeInbox, member } from './inbox.ts'
 import { expectStatus, makeAuth, mountAuth, password, post, rows, signIn, signUp } from './world.ts'
 
 const users = makeAuth()
@@ -91,12 +92,68 @@ describe('wrong passwords', () => {
     expect((await guess('one@example.com', '192.0.2.2')).status).toBe(400)
   })
 
+  it('for one account from everywhere have a budget, and its owner still comes in (case 20)', async () => {
+    const limited = mountAuth(makeAuth({ limits: { account: { max: 12, seconds: 3600 } } }))
+    const wrong = (email: string, address: string) =>
+      signIn(limited, email, 'wrong guess', from(address))
+    const right = (address: string) => signIn(limited, 'ann@example.com', password, from(address))
+    const many = (email: string) => times(25, (i) => wrong(email, `198.51.${i}.1`))
+    await signUp(limited, 'ann@example.com')
+    expect((await right('2001:db8:1:2::9')).status).toBe(200)
+    expect(tally(await many('ann@example.com'))).toEqual({ 400: 12, 429: 13 })
+    // The right password is no other answer to a stranger's network …
+    const stranger = await right('203.0.113.5')
+    expect(stranger.status).toBe(429)
+    expect(Number(stranger.headers.get('retry-after'))).toBe(3600)
+    // … but where the owner is signed in, by the /64 too, nobody is locked out, nor free to guess on.
+    expect((await right('2001:db8:1:2:ffff::1')).status).toBe(200)
+    const more = await times(13, () => wrong('ann@example.com', '2001:db8:1:2::3'))
+    expect(tally(more)).toEqual({ 400: 10, 429: 3 })
+    expect((await right('203.0.113.5')).status).toBe(429)
+    clock.advance(3600)
+    expect((await right('203.0.113.5')).status).toBe(200)
+    // Known or not, it is the same (case 55).
+    expect(tally(await many('nobody@example.com'))).toEqual({ 400: 12, 429: 13 })
+    // What a network is refused by itself does not count for the account.
+    const one = await times(30, () => wrong('bob@example.com', '192.0.2.99'))
+    expect(tally(one)).toEqual({ 400: 10, 429: 20 })
+    expect((await wrong('bob@example.com', '192.0.2.100')).status).toBe(400)
+  })
+
+  it('for one account are 100 an hour if nothing else is said (NIST SP 800-63B-4, 3.2.2)', async () => {
+    await guess('ann@example.com')
+    await rows(`UPDATE leanto_core_limits SET spent = 99 WHERE key LIKE 'auth:account:%'`)
+    expect((await guess('ann@example.com', '192.0.2.2')).status).toBe(400)
+    expect((await guess('ann@example.com', '192.0.2.3')).status).toBe(429)
+  })
+
+  it('of others do not keep an owner from a link or a code', async () => {
+    const inbox = makeInbox()
+    const mailed = mountAuth(
+      makeAuth({ mailer: inbox.mailer, limits: { account: { max: 3, seconds: 60 } } }),
+    )
+    await member(mailed, inbox, 'ann@example.com')
+    const wrong = (i: number) =>
+      signIn(mailed, 'ann@example.com', 'wrong guess', from(`198.51.${i}.1`))
+    expect(tally(await times(9, wrong))).toEqual({ 400: 3, 429: 6 })
+    expect((await signIn(mailed, 'ann@example.com', password, from('203.0.113.5'))).status).toBe(
+      429,
+    )
+    await post(mailed, '/otp', { email: 'ann@example.com' }, from('203.0.113.5'))
+    const body = { type: 'email', email: 'ann@example.com', token: inbox.code('ann@example.com') }
+    await expectStatus(await post(mailed, '/verify', body, from('203.0.113.5')), 200)
+    // And from where that was, the password is looked at again.
+    expect((await signIn(mailed, 'ann@example.com', password, from('203.0.113.5'))).status).toBe(
+      200,
+    )
+  })
+
   it('do not add up where the password is right', async () => {
     await signUp(ask, 'ann@example.com')
     for (let i = 0; i < 35; i++)
       expect((await signIn(ask, 'ann@example.com', password, from('192.0.2.1'))).status).toBe(200)
     const spent = await rows(
-      `SELECT sum(spent) AS n FROM leanto_core_limits WHERE key LIKE 'auth:guess:%' OR key LIKE 'auth:sign-in:%'`,
+      `SELECT sum(spent) AS n FROM leanto_core_limits WHERE key LIKE 'auth:guess:%' OR key LIKE 'auth:sign-in:%' OR key LIKE 'auth:account:%'`,
     )
     expect(spent).toEqual([{ n: 0 }])
   })

@@ -1,9 +1,7 @@
 import { env } from 'cloudflare:workers'
-import { Hono } from 'hono'
-import { trust } from 'leanto/auth/parts'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { asker, clock, makeBase, site } from '../kit/world.ts'
-import { challenge, codeOf, enroll, stepUp, verify, withFactor } from './mfa-world.ts'
+import { clock, makeBase, site } from '../kit/world.ts'
+import { withFactor } from './mfa-world.ts'
 import { comeBack, departed, fragment } from './oauth-world.ts'
 import {
   ann,
@@ -12,8 +10,6 @@ import {
   errorOf,
   inbox,
   type Moved,
-  oldIssuer,
-  oldSecret,
   seconds,
   setUpMove,
   signOld,
@@ -26,7 +22,6 @@ import {
   getUser,
   issuer,
   type Json,
-  makeAuth,
   post,
   refresh,
   rows,
@@ -200,164 +195,6 @@ describe('what it changes is asked for as surely as ever', () => {
   })
 })
 
-describe('signing out', () => {
-  it('local ends that session for good, and no other', async () => {
-    const here = await ours()
-    const [own, other] = [await signOld(), await signOld({ session: device(1) })]
-    expect((await logout(own, 'local')).status).toBe(204)
-    expect(await errorOf(await getUser(ask, own), 403)).toBe('session_not_found')
-    expect(await errorOf(await logout(own, 'local'), 403)).toBe('session_not_found')
-    clock.advance(30)
-    const fresh = await signOld({ since: seconds() - 90 })
-    expect(await errorOf(await getUser(ask, fresh), 403)).toBe('session_not_found')
-    await expectStatus(await getUser(ask, other), 200)
-    await expectStatus(await getUser(ask, here.access_token), 200)
-  })
-
-  it('others ends all but it', async () => {
-    const here = await ours()
-    const [own, other] = [await signOld(), await signOld({ session: device(1) })]
-    expect((await logout(own, 'others')).status).toBe(204)
-    await expectStatus(await getUser(ask, own), 200)
-    expect(await errorOf(await getUser(ask, other), 403)).toBe('session_not_found')
-    await expectStatus(await refresh(ask, here.refresh_token), 400)
-  })
-
-  it.each(['here', 'there'])('global ends all, asked %s', async (where) => {
-    const here = await ours()
-    const theirs = await ours('bob@example.com')
-    const own = await signOld()
-    const token = where === 'here' ? here.access_token : own
-    expect((await logout(token, 'global')).status).toBe(204)
-    expect(await errorOf(await getUser(ask, own), 403)).toBe('session_not_found')
-    await expectStatus(await refresh(ask, here.refresh_token), 400)
-    await expectStatus(await getUser(ask, theirs.access_token), 200)
-    await expectStatus(await getUser(ask, await signOld({ sub: bob })), 200)
-  })
-
-  it('others, asked by a session of ours, spares none there', async () => {
-    const here = await ours()
-    const own = await signOld()
-    expect((await logout(here.access_token, 'others')).status).toBe(204)
-    await expectStatus(await getUser(ask, here.access_token), 200)
-    expect(await errorOf(await getUser(ask, own), 403)).toBe('session_not_found')
-  })
-
-  it('by the server ends all', async () => {
-    const own = await signOld()
-    const end = { method: 'POST', key: 'secret' } as const
-    expect((await ask(`/auth/v1/admin/users/${ann}/logout`, end)).status).toBe(204)
-    expect(await errorOf(await getUser(ask, own), 403)).toBe('session_not_found')
-  })
-
-  it('of a user who is deleted leaves nothing behind', async () => {
-    await logout(await signOld(), 'global')
-    expect(await count('endings')).toBe(1)
-    await ask(`/auth/v1/admin/users/${ann}`, { method: 'DELETE', key: 'secret' })
-    expect(await count('endings')).toBe(0)
-  })
-
-  it('sees and ends the sessions that are here', async () => {
-    const here = await ours()
-    const token = await signOld()
-    const list = await expectStatus(await ask('/auth/v1/sessions', { token }), 200)
-    expect(list).toMatchObject([{ current: false, aal: 'aal1' }])
-    const end = { method: 'DELETE', token } as const
-    expect((await ask(`/auth/v1/sessions/${list[0].id}`, end)).status).toBe(204)
-    await expectStatus(await refresh(ask, here.refresh_token), 400)
-    await logout(token, 'local')
-    expect(await errorOf(await ask('/auth/v1/sessions', { token }), 403)).toBe('session_not_found')
-  })
-})
-
-describe('second factors', () => {
-  const verified = async (token: string) => {
-    const factor = await enroll(ask, token)
-    const { id } = await challenge(ask, token, factor.id)
-    return { factor, challengeId: id, code: await codeOf(factor.totp.secret) }
-  }
-
-  it('verified by it start a session of ours, and end those that have shown none', async () => {
-    const here = await ours()
-    const since = seconds() - 7200
-    const own = await signOld({ since })
-    const high = await signOld({ session: device(1), aal: 'aal2' })
-    const { factor, challengeId, code } = await verified(own)
-    const shown = { factorId: factor.id, challengeId, code }
-    const raised = await expectStatus(await verify(ask, own, shown), 200)
-    expect(claimsOf(raised.access_token)).toMatchObject({
-      iss: issuer,
-      sub: ann,
-      aal: 'aal2',
-      amr: [{ method: 'totp' }, { method: 'password', timestamp: since }],
-    })
-    expect(claimsOf(raised.access_token).session_id).not.toBe(device(0))
-    await expectStatus(await refresh(ask, raised.refresh_token), 200)
-    // Case 16: what it was raised from is dead, as are all that are no surer.
-    expect(await errorOf(await getUser(ask, own), 403)).toBe('session_not_found')
-    await expectStatus(await refresh(ask, here.refresh_token), 400)
-    await expectStatus(await getUser(ask, high), 200)
-    expect(await count('sessions')).toBe(1)
-  })
-
-  it('one code, by 50 parallel calls, starts one session (case 19)', async () => {
-    const own = await signOld()
-    const { factor, challengeId, code } = await verified(own)
-    const shown = { factorId: factor.id, challengeId, code }
-    const all = await Promise.all(Array.from({ length: 50 }, () => verify(ask, own, shown)))
-    expect(all.filter(({ status }) => status === 200)).toHaveLength(1)
-    expect(await count('sessions')).toBe(1)
-  })
-
-  it('are asked for by `enforce`, of a token that has shown none', async () => {
-    const host = asker(new Hono().get('/me', users.signedIn, (c) => c.json({}, 200)))
-    const me = async (token: string) => host('/me', { token })
-    expect((await me(await signOld())).status).toBe(200)
-    await enroll(ask, (await ours()).access_token)
-    // Enrolled is not verified.
-    expect((await me(await signOld())).status).toBe(200)
-    await rows(`DELETE FROM leanto_auth_factors`)
-    await withFactor(ask, await ours())
-    for (const token of [await signOld(), await signOld({ sub: ann.toUpperCase() })]) {
-      const refused = await me(token)
-      expect(refused.status).toBe(401)
-      expect(refused.headers.get('www-authenticate')).toContain('insufficient_user_authentication')
-    }
-    expect((await me(await signOld({ aal: 'aal2' }))).status).toBe(200)
-    expect((await me(await signOld({ sub: bob }))).status).toBe(200)
-  })
-
-  it('which takes one trip, and none of a token that has shown one or is ours', async () => {
-    const base = makeBase()
-    const cost = async (token: string) => {
-      const scope = base.scope({ env })
-      const request = new Request(site, { headers: { authorization: `Bearer ${token}` } })
-      await users.principal(scope, request).catch(() => undefined)
-      return [scope.cost.trips, scope.cost.rowsWritten]
-    }
-    const session = await ours()
-    expect(await cost(await signOld())).toEqual([1, 0])
-    expect(await cost(await signOld({ aal: 'aal2' }))).toEqual([0, 0])
-    expect(await cost(session.access_token)).toEqual([0, 0])
-  })
-
-  it('raise nothing of ours by a token of theirs', async () => {
-    const { factor, session } = await withFactor(ask, await ours())
-    clock.advance(30)
-    const low = await signOld({ since: seconds() })
-    // A challenge is of the session that asked.
-    const { id } = await challenge(ask, low, factor.id)
-    const code = await codeOf(factor.totp.secret)
-    const shown = { factorId: factor.id, challengeId: id, code }
-    expect(await errorOf(await verify(ask, session.access_token, shown), 422)).toBe(
-      'mfa_factor_not_found',
-    )
-    await expectStatus(await verify(ask, low, shown), 200)
-    expect(await count('sessions')).toBe(2)
-    await stepUp(ask, session, factor)
-  })
-})
-
 describe('identities', () => {
   it('are linked by it, with a session of ours for an answer', async () => {
     const token = await signOld()
@@ -387,84 +224,5 @@ describe('identities', () => {
     expect(await count('identities')).toBe(2)
     const linked = fragment(await comeBack(ask, second, 'it'))
     expect(claimsOf(linked.access_token as string).sub).toBe(ann)
-  })
-})
-
-describe('the role service_role', () => {
-  const key = (claims: object = {}, secret = oldSecret) =>
-    signOld({
-      secret,
-      // As Supabase's own key: of no user and for no audience.
-      claims: {
-        role: 'service_role',
-        sub: undefined,
-        aud: undefined,
-        session_id: undefined,
-        amr: undefined,
-        ...claims,
-      },
-    })
-  const list = (token: string) => ask('/auth/v1/admin/users', { token })
-  const principal = (token: string) =>
-    users.principal(
-      makeBase().scope({ env }),
-      new Request(site, { headers: { authorization: `Bearer ${token}` } }),
-    )
-
-  it('is nobody’s, unless the host says so', async () => {
-    for (const token of [await key(), await signOld({ claims: { role: 'service_role' } })]) {
-      expect(await errorOf(await list(token), 403)).toBe('bad_jwt')
-      await expect(principal(token)).rejects.toMatchObject({ status: 401 })
-    }
-    expect(await errorOf(await list(await signOld()), 403)).toBe('not_admin')
-  })
-
-  it('is the service’s then, and no user’s', async () => {
-    await setUp({}, { unsafeServiceRole: true })
-    expect((await list(await key())).status).toBe(200)
-    expect(await principal(await key())).toMatchObject({ id: null, role: 'service', claims: {} })
-    expect((await getUser(ask, await key())).status).toBe(401)
-    const bad = [
-      await key({}, 'y'.repeat(40)),
-      await key({ exp: 1 }),
-      await key({ exp: undefined }),
-      await key({ aud: 'others' }),
-      await key({ role: 'anon' }),
-      await key({ role: ['service_role'] }),
-      await key({ iss: 'https://nobody.example' }),
-    ]
-    for (const token of bad) {
-      expect((await list(token)).status).toBe(403)
-      await expect(principal(token)).rejects.toMatchObject({ status: 401 })
-    }
-    // A user's token is that user's, as before.
-    expect(await errorOf(await list(await signOld()), 403)).toBe('not_admin')
-    await expectStatus(await getUser(ask, await signOld()), 200)
-  })
-})
-
-describe('the part', () => {
-  it('is for one auth, and says what is wrong', () => {
-    const issuers = [{ issuer: oldIssuer, secret: oldSecret }]
-    const part = trust(issuers)
-    makeAuth({ with: [part] })
-    expect(() => makeAuth({ with: [part] })).toThrow(TypeError)
-    const upstream = { url: 'https://old.supabase.co/auth/v1', key: 'k' }
-    for (const wrong of [
-      { url: 'old.supabase.co', key: 'k' },
-      { url: 'ftp://old.supabase.co', key: 'k' },
-      { url: 'https://user:pass@old.supabase.co', key: 'k' },
-      { url: 'https://old.supabase.co/auth/v1?x=1', key: 'k' },
-      { url: 'https://old.supabase.co/auth/v1', key: '' },
-      { url: 'https://old.supabase.co/auth/v1' },
-    ])
-      expect(() => trust([{ ...issuers[0], upstream: wrong } as never])).toThrow(TypeError)
-    expect(() =>
-      trust([
-        { issuer: 'a', secret: oldSecret, upstream },
-        { issuer: 'b', secret: oldSecret, upstream },
-      ]),
-    ).toThrow('at most one issuer')
-    expect(() => trust([{ ...issuers[0], unsafeServiceRole: 'yes' } as never])).toThrow(TypeError)
   })
 })

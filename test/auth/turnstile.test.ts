@@ -66,6 +66,29 @@ describe('Turnstile', () => {
     await expectStatus(await getUser(ask, session.access_token), 200)
   })
 
+  // The route and the guard must read the same grant.
+  it.each([
+    'grant%5Ftype=refresh_token&grant_type=password',
+    'grant%5ftype=password',
+    'grant_type=%70assword',
+    'x=1&grant_type=password',
+    'grant_type=password&grant_type=refresh_token',
+    'grant_type=refresh_token&grant_type=password',
+    'GRANT_TYPE=refresh_token&grant_type=password',
+    'grant_type=&grant_type=password',
+  ])('is not got past by ?%s (case 54)', async (query) => {
+    await expectStatus(await post(ask, '/signup', { ...ann, ...solved }), 200)
+    asked.length = 0
+    const response = await post(ask, `/token?${query}`, ann)
+    expect(response.status).toBe(400)
+    expect(await count('sessions')).toBe(1)
+    const { error_code } = (await response.json()) as Json
+    // Nor does the other grant see the password.
+    expect(['captcha_failed', 'validation_failed', 'invalid_credentials']).toContain(error_code)
+    const solvedToo = await post(ask, `/token?${query}`, { ...ann, ...solved })
+    if (solvedToo.status === 200) expect([error_code, asked.length]).toEqual(['captcha_failed', 1])
+  })
+
   it.each<[string, () => Response]>([
     ['says no', () => Response.json({ success: false, 'error-codes': ['timeout-or-duplicate'] })],
     ['says truthy', () => Response.json({ success: 'true' })],

@@ -46,6 +46,25 @@ describe('a limit', () => {
     expect(exceeded(undefined, limit, minute)?.status).toBe(429)
   })
 
+  it('stands still past one before it, and answers nothing', async () => {
+    const { db } = scope()
+    const after = [{ key: 'mine', limit: { max: 2, seconds: 60 } }]
+    const both = async () => {
+      const results = await db.batch<{ spent: number }>([
+        spend(db, 'mine', { max: 2, seconds: 60 }, minute),
+        spend(db, 'shared', limit, minute, after),
+      ])
+      return results.map(({ results }) => results[0]?.spent)
+    }
+    expect(await both()).toEqual([1, 1])
+    expect(await both()).toEqual([2, 2])
+    for (const i of [3, 4, 5]) expect(await both()).toEqual([i, undefined])
+    expect(await spent('shared')).toBe(3)
+    // One that was never spent counts as exceeded.
+    const never = [{ key: 'never', limit }]
+    expect(await spend(db, 'shared', limit, minute, never).first()).toBe(null)
+  })
+
   it('forgets what has passed', async () => {
     await spent('a')
     await purgeLimits(scope().db, minute + 30_000).run()

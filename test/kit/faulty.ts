@@ -7,9 +7,12 @@ export const d1Error = 'D1_ERROR: no such table: leanto_secret_table: SQLITE_ERR
  * A database in front of a real one that fails when it is told to.
  *
  * @param fails Asked before every round trip, with the SQL of its statements; `'after'` fails once the work is done,
- * as when the answer is lost on the way.
+ * as when the answer is lost on the way. It may do something in between, and be waited for.
  */
-export function faulty(real: Database, fails: (sql: string[]) => boolean | 'after'): Database {
+export function faulty(
+  real: Database,
+  fails: (sql: string[]) => boolean | 'after' | Promise<boolean>,
+): Database {
   const texts = new WeakMap<Statement, string>()
   const wrap = (statement: Statement, sql: string): Statement => {
     texts.set(statement, sql)
@@ -23,7 +26,7 @@ export function faulty(real: Database, fails: (sql: string[]) => boolean | 'afte
     })
   }
   const guard = async <T>(sql: string[], work: () => Promise<T>): Promise<T> => {
-    const verdict = fails(sql)
+    const verdict = await fails(sql)
     if (verdict === true) throw new Error(d1Error)
     const result = await work()
     if (verdict === 'after') throw new Error(d1Error)

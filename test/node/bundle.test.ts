@@ -198,3 +198,65 @@ it('exports what the snapshot says', async () => {
   ])
   expect(Object.fromEntries(found)).toEqual(exported)
 })
+
+/** What of the repository and of npm is left in a Worker that says this, as `src/…` and as packages' names. */
+async function partsOf(contents: string): Promise<string[]> {
+  const { metafile } = await build({
+    stdin: { contents, resolveDir: '.', loader: 'ts' },
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2024',
+    external: ['hono', 'hono/*', 'drizzle-orm', 'drizzle-orm/*', '*.wasm', 'node:*'],
+    metafile: true,
+    write: false,
+  })
+  const [output] = Object.values(metafile.outputs)
+  const left = Object.entries(output?.inputs ?? {}).filter(([, of]) => of.bytesInOutput > 0)
+  return left.map(([path]) => path.replace(/^.*node_modules\/((?:@[^/]+\/)?[^/]+).*$/, '$1'))
+}
+
+describe('what auth leaves out of a Worker', () => {
+  const auth = `export { auth } from './src/auth/index.ts'`
+  const folder = (name: string) => new RegExp(`^src/auth/${name}/`)
+
+  it('is every part that is not mounted', async () => {
+    const left = await partsOf(auth)
+    expect(left).toContain('src/auth/sign-in.ts')
+    expect(left).toContain('jose')
+    for (const name of ['mfa', 'admin', 'oauth', 'providers', 'passwords', 'parts'])
+      expect(left.filter((path) => folder(name).test(path))).toEqual([])
+    for (const file of [
+      'cookies',
+      'sessions-list',
+      'api-keys',
+      'legacy-keys',
+      'turnstile',
+      'audit',
+    ])
+      expect(left).not.toContain(`src/auth/${file}.ts`)
+    for (const name of ['oauth4webapi', 'uqr', 'bcryptjs', '@noble/hashes'])
+      expect(left).not.toContain(name)
+  })
+
+  it.each((exported['auth/providers'] ?? []).map((name) => [name]))(
+    'is every provider but %s, where it alone is mounted',
+    async (name) => {
+      const left = await partsOf(`${auth}\nexport { ${name} } from './src/auth/providers/index.ts'`)
+      const shared = ['cache', 'id-token', 'preset', 'provider', 'site']
+      const file = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+      const found = left.flatMap(
+        (path) => path.match(/^src\/auth\/providers\/(.+)\.ts$/)?.[1] ?? [],
+      )
+      expect(found.filter((one) => !shared.includes(one))).toEqual([file])
+      expect(left.filter((path) => /^src\/auth\/(?:mfa|admin|passwords)\//.test(path))).toEqual([])
+    },
+  )
+
+  it('is the 10,000 passwords, where only the formats are asked for', async () => {
+    const left = await partsOf(`export { bcrypt } from './src/auth/passwords/index.ts'`)
+    expect(left).toContain('bcryptjs')
+    expect(left).not.toContain('src/auth/passwords/common-list.ts')
+    expect(left).not.toContain('@noble/hashes')
+  })
+})

@@ -131,7 +131,7 @@ async function storeInvite(
  * Makes what a mail would carry, and mails nothing: the server passes it on. Sign-up, invitation and magic link make the
  * user if there is none. Two trips.
  *
- * @throws {Fault} `user_not_found` (404), `email_exists`, `weak_password`, `validation_failed`.
+ * @throws {Fault} `user_not_found` (404), `email_exists`, `weak_password`, `validation_failed`, or what `before.signUp` throws.
  */
 export const generateLink =
   (settings: Settings) =>
@@ -171,6 +171,7 @@ async function signUpLink(
     throw authFaults.validation_failed({ message: 'Signup requires a valid password' })
   if (password) await checkPassword(settings, scope, password, [email])
   checkMetadata(data)
+  if (!known) await settings.beforeSignUp(scope, { email, data })
   const encoded = password ? hashPassword(password) : null
   const address: Address = { type: 'email', value: email }
   const made = newUser(scope, { address, password: encoded, data, proven: false })

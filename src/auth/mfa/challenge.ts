@@ -1,7 +1,7 @@
 import { Fault } from '../../core/fault.ts'
 import { uuidv7 } from '../../core/id.ts'
 import type { Scope } from '../../core/scope.ts'
-import { checkSpent, giveBack, networkBudgets, spendAll } from '../budget.ts'
+import { checkSpent, giveBack, messageBudgets, spendAll } from '../budget.ts'
 import { codeHash, randomDigits } from '../codes.ts'
 import type { Caller } from '../session.ts'
 import type { Settings, Sms } from '../settings.ts'
@@ -11,7 +11,7 @@ import { alive, readStanding, standing } from './standing.ts'
 
 export interface Challenge extends Caller {
   factorId: string
-  /** Where the call comes from (`networkOf`); its budget of text messages is spent. */
+  /** Where the call comes from (`networkOf`); its budgets of text messages are spent, and the number's. */
   network?: string | null
 }
 
@@ -94,7 +94,9 @@ async function send(
 ) {
   const { sms } = settings
   if (!sms) throw mfaFaults.mfa_phone_verify_not_enabled()
-  const budgets = networkBudgets(settings, scope, { type: 'phone', network })
+  // By the number, too: the pause is of a factor, and a factor is soon removed and added again.
+  const sent = { type: 'phone', target: message.to, network } as const
+  const budgets = await messageBudgets(settings, scope, sent)
   if (budgets.length > 0) checkSpent(scope, budgets, await scope.db.batch(spendAll(scope, budgets)))
   try {
     await sms(scope, message)

@@ -5,6 +5,7 @@ import type { Scope } from '../../core/scope.ts'
 import { hash, randomToken } from '../../core/secret.ts'
 import { checkSpent, giveBack, refundAll, spendAll } from '../budget.ts'
 import { authFaults } from '../faults.ts'
+import { sendMail } from '../mails.ts'
 import { happened } from '../part.ts'
 import { answerSession, type Caller } from '../session.ts'
 import type { Settings } from '../settings.ts'
@@ -40,6 +41,16 @@ const notEnrolled = () =>
 
 const ownSet = ({ factors }: Standing): FactorRow | undefined =>
   factors.find((factor) => factor.type === type)
+
+/** Tells the owner: whoever has an account's codes comes in without its app. */
+function notify(
+  settings: Settings,
+  scope: Scope,
+  kind: 'factor_added' | 'factor_removed',
+  { mailbox }: Standing,
+): void {
+  if (mailbox) sendMail(settings, scope, kind, { email: mailbox, subject: 'recovery codes' })
+}
 
 const insufficient = (what: string) =>
   mfaFaults.insufficient_aal({ message: `AAL2 required to ${what} recovery codes` })
@@ -111,6 +122,7 @@ export const generateRecoveryCodes =
       userId: input.userId,
       data: { factor_id: id },
     })
+    notify(settings, scope, 'factor_added', stood)
     return { id, type, friendly_name: name, total, codes }
   }
 
@@ -166,6 +178,7 @@ export const regenerateRecoveryCodes =
       userId: caller.userId,
       data: { factor_id: set.id },
     })
+    notify(settings, scope, 'factor_added', stood)
     return { id: set.id, type, friendly_name: set.name, total, codes }
   }
 
@@ -304,5 +317,6 @@ export const removeRecoveryCodes =
       userId: caller.userId,
       data: { factor_id: set.id },
     })
+    notify(settings, scope, 'factor_removed', stood)
     return { id: set.id }
   }

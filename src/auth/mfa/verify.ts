@@ -31,14 +31,16 @@ interface ChallengeRow {
 }
 
 /**
- * The budgets of a wrong code. The wide one holds for the account from wherever, so that many networks together cannot
+ * The budgets of a wrong code. The last one holds for the account from wherever, so that many networks together cannot
  * try a million codes; to spend it, one has to know the password.
  */
 const attemptBudgets = (
   { attempts }: MfaSettings,
-  { userId, network }: { userId: string; network?: string | null | undefined },
+  { userId, challengeId, network }: Verify,
 ): Budget[] => [
   { key: `auth:mfa:${network ?? 'unknown'}:${userId}`, limit: attempts },
+  // A day holds every challenge's five minutes, so that no window's end gives a code more guesses.
+  { key: `auth:mfa-challenge:${challengeId}`, limit: { max: 5, seconds: 86_400 } },
   { key: `auth:mfa:${userId}`, limit: { max: attempts.max * 10, seconds: 3600 } },
 ]
 
@@ -54,12 +56,8 @@ const attemptBudgets = (
 export const verify =
   (settings: Settings, mfa: MfaSettings) =>
   async (scope: Scope, input: Verify): Promise<Session> => {
-    const { userId, challengeId } = input
-    const budgets = [
-      ...attemptBudgets(mfa, input),
-      // A day holds every challenge's five minutes, so that no window's end gives a code more guesses.
-      { key: `auth:mfa-challenge:${challengeId}`, limit: { max: 5, seconds: 86_400 } },
-    ]
+    const { userId } = input
+    const budgets = attemptBudgets(mfa, input)
     const read = [...standing(scope, input), selectChallenge(scope, input)]
     const results = await settings.keys.batch(scope, [...spendAll(scope, budgets), ...read])
     checkSpent(scope, budgets, results)

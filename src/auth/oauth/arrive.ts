@@ -32,15 +32,19 @@ export async function arrive(
   scope: Scope,
   arriving: Arrive,
 ): Promise<{ session: Session } | { code: string }> {
+  let asked = false
   for (let looks = 0; looks < mostLooks; looks++) {
     const read = look(settings, scope, soughtOf(scope, arriving))
     const found = foundIn(await settings.keys.batch(scope, read))
     const plan = decide(settings, scope, arriving, found)
-    if (plan.what === 'signedUp' && looks === 0)
+    // At whichever look it comes to that: an account may be gone since the first one.
+    if (plan.what === 'signedUp' && !asked) {
       await settings.beforeSignUp(scope, {
         email: (arriving.person.verified && arriving.person.email) || '',
         data: arriving.person.data,
       })
+      asked = true
+    }
     const admitted = await admit(settings, scope, arriving, plan).catch(unlessTaken)
     if (!admitted) continue
     tell(settings, scope, arriving, plan)

@@ -24,6 +24,7 @@ export type AuthMethod =
   | 'email_change'
   | 'oauth'
   | 'anonymous'
+  | 'passkey'
 
 /** What is remembered of the device that a session began on. */
 export interface Client {

@@ -125,14 +125,13 @@ export function mfa(options: MfaOptions = {}): AuthPart {
         throw mfaFaults.insufficient_aal({
           message: 'AAL2 session is required to manage passkeys when MFA is enabled',
         })
-      else
-        throw mfaFaults.insufficient_aal({
-          status: 401,
-          message:
-            identity === undefined
-              ? 'AAL2 session is required to update email or password when MFA is enabled.'
-              : 'AAL2 session is required to link or unlink an identity when MFA is enabled.',
-        })
+      throw mfaFaults.insufficient_aal({
+        status: 401,
+        message:
+          identity === undefined
+            ? 'AAL2 session is required to update email or password when MFA is enabled.'
+            : 'AAL2 session is required to link or unlink an identity when MFA is enabled.',
+      })
     },
     ...(enforce ? pending : {}),
     removed: (scope, userId) => [

@@ -5,7 +5,8 @@ import type { RelyingParty } from './relying-party.ts'
 
 /* What a browser is given, in the JSON of WebAuthn Level 3 (5.1.8, 5.1.9). */
 
-interface Descriptor {
+/** What a browser is told of a credential. */
+export interface Descriptor {
   readonly type: string
   readonly id: string
   readonly transports: readonly string[]

@@ -2,6 +2,7 @@ import type { Auth, AuthOptions } from 'leanto/auth'
 import { admin } from 'leanto/auth/admin'
 import { mfa } from 'leanto/auth/mfa'
 import { type PasskeyOptions, passkeys } from 'leanto/auth/passkeys'
+import { expect } from 'vitest'
 import type { Env } from '../kit/world.ts'
 import { type Ask, freshDatabase } from '../kit/world.ts'
 import { type Authenticator, makeAuthenticator, type Quirks } from './authenticator.ts'
@@ -77,4 +78,9 @@ export async function trySignIn(
 ): Promise<Response> {
   const { challenge_id, options } = await request(world)
   return authenticate(world, challenge_id, await world.device.get(options, quirks))
+}
+
+export async function expectRefused(response: Response, status: number, code: string) {
+  const { error_code } = await response.json<Json>()
+  expect([response.status, error_code]).toEqual([status, code])
 }

@@ -102,6 +102,20 @@ describe('the list', () => {
   })
 })
 
+describe('the server’s routes', () => {
+  it.each(['GET', 'DELETE'])('%s answers nobody else (case 41)', async (method) => {
+    const { id } = await newPasskey(world)
+    const { access_token: stranger } = await signUp(world.ask, 'eve@example.com')
+    const path = `/auth/v1/admin/users/${world.session.user.id}/passkeys`
+    const ask = (more: object) =>
+      world.ask(method === 'GET' ? path : `${path}/${id}`, { method, ...more })
+    expect((await ask({})).status).toBe(401)
+    for (const more of [{ token: world.token }, { token: stranger }, { key: 'publishable' }])
+      expect((await ask(more)).status).toBe(403)
+    expect(await count('passkeys')).toBe(1)
+  })
+})
+
 describe('who may add and remove', () => {
   it('not a guest', async () => {
     world = await passkeyWorld({}, { anonymous: true })

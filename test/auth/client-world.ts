@@ -1,5 +1,6 @@
 import { admin } from 'leanto/auth/admin'
 import { mfa } from 'leanto/auth/mfa'
+import { passkeys } from 'leanto/auth/passkeys'
 import { expect } from 'vitest'
 import { stepAt, totpCode } from '../../src/auth/mfa/totp.ts'
 import { freshDatabase } from '../kit/world.ts'
@@ -47,7 +48,13 @@ export async function clientWorld(): Promise<World> {
       sms: inbox.sms,
       anonymous: true,
       limits: free,
-      with: [mfa({ phone: true }), admin(), fake('google', answers), fake('github', answers)],
+      with: [
+        mfa({ phone: true }),
+        admin(),
+        passkeys(),
+        fake('google', answers),
+        fake('github', answers),
+      ],
     },
     { now: Date.now },
   )

@@ -19,7 +19,10 @@ const captchaFaults = faults({
 const siteverify = 'https://challenges.cloudflare.com/turnstile/v0/siteverify'
 
 /** Where people come in who are not known yet, as GoTrue has it. */
-const guarded = ['/signup', '/recover', '/resend', '/otp', '/magiclink']
+const guarded = [
+  ...['/signup', '/recover', '/resend', '/otp', '/magiclink'],
+  '/passkeys/authentication/options',
+]
 
 interface Verdict {
   success?: unknown
@@ -28,7 +31,7 @@ interface Verdict {
 }
 
 /**
- * Demands a solved Cloudflare Turnstile of whoever signs up, signs in by password, or wants a mail or a message: as
+ * Demands a solved Cloudflare Turnstile of whoever signs up, signs in by password or passkey, or wants a mail or a message: as
  * GoTrue's clients send it, `options: { captchaToken }`. What cannot be verified is refused, and logged.
  *
  * @throws {TypeError} if the secret is missing.

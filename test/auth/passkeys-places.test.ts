@@ -1,16 +1,18 @@
+import { turnstile } from 'leanto/auth/parts'
 import { passkeys } from 'leanto/auth/passkeys'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { site } from '../kit/world.ts'
 import { flag, makeAuthenticator } from './authenticator.ts'
 import {
   creation,
+  expectRefused,
   newPasskey,
   passkeyWorld,
   tryRegistering,
   trySignIn,
   type World,
 } from './passkey-world.ts'
-import { expectStatus, post } from './world.ts'
+import { expectStatus, makeAuth, mountAuth, post } from './world.ts'
 
 /* What the options say of where passkeys are made and shown, and how surely. */
 
@@ -88,4 +90,14 @@ it.each([
   [{ maxPasskeys: 101 }, /maxPasskeys/],
 ])('throws for %j when it is made', (options, message) => {
   expect(() => passkeys(options as never)).toThrow(message)
+})
+
+it('wants a solved Turnstile before it asks for a passkey, where that is mounted', async () => {
+  const widget = turnstile({ secret: 'shh', fetch: async () => Response.json({ success: true }) })
+  world = await passkeyWorld({}, { with: [passkeys()] })
+  const ask = mountAuth(makeAuth({ with: [passkeys(), widget] }))
+  const path = '/passkeys/authentication/options'
+  await expectRefused(await post(ask, path, {}), 400, 'captcha_failed')
+  const solved = { gotrue_meta_security: { captcha_token: 'solved' } }
+  await expectStatus(await post(ask, path, solved), 200)
 })

@@ -6,7 +6,7 @@ import type { Json } from './world.ts'
  * An authenticator with its browser: makes credentials and answers challenges as they do, and, when told, wrongly.
  */
 
-export const bytesOf = (text: string): Uint8Array<ArrayBuffer> =>
+const bytesOf = (text: string): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0))
 
 export const fromHex = (hex: string): Uint8Array<ArrayBuffer> =>

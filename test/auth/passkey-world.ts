@@ -18,7 +18,7 @@ export interface World {
   device: Authenticator
 }
 
-export const withPasskeys = (options: PasskeyOptions = {}): AuthOptions<Env>['with'] => [
+const withPasskeys = (options: PasskeyOptions = {}): AuthOptions<Env>['with'] => [
   passkeys(options),
   mfa(),
   admin(),

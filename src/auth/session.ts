@@ -25,6 +25,7 @@ export type AuthMethod =
   | 'oauth'
   | 'anonymous'
   | 'passkey'
+  | 'web3'
 
 /** What is remembered of the device that a session began on. */
 export interface Client {

@@ -24,6 +24,8 @@ const guarded = [
   '/passkeys/authentication/options',
 ]
 
+const grants: readonly (string | null)[] = ['password', 'web3']
+
 interface Verdict {
   success?: unknown
   hostname?: unknown
@@ -31,7 +33,7 @@ interface Verdict {
 }
 
 /**
- * Demands a solved Cloudflare Turnstile of whoever signs up, signs in by password or passkey, or wants a mail or a message: as
+ * Demands a solved Cloudflare Turnstile of whoever signs up, signs in by password, passkey or wallet, or wants a mail or a message: as
  * GoTrue's clients send it, `options: { captchaToken }`. What cannot be verified is refused, and logged.
  *
  * @throws {TypeError} if the secret is missing.
@@ -64,9 +66,9 @@ export function turnstile<Env>(options: TurnstileOptions<Env>): AuthPart {
     name: 'turnstile',
     faults: captchaFaults,
     async guard(scope, request, { method, path }) {
-      const byPassword =
-        path === '/token' && new URL(request.url).searchParams.get('grant_type') === 'password'
-      if (method !== 'POST' || !(byPassword || guarded.includes(path))) return
+      const granting =
+        path === '/token' && grants.includes(new URL(request.url).searchParams.get('grant_type'))
+      if (method !== 'POST' || !(granting || guarded.includes(path))) return
       const token = await tokenOf(request)
       if (!token)
         throw captchaFaults.captcha_failed({

@@ -2,7 +2,7 @@ import { signedIn, type World } from './client-world.ts'
 import type { Json } from './world.ts'
 
 /*
- * The methods whose server is still to come (being an OAuth server, custom providers, SSO, wallets): each reads in the answer
+ * The methods whose server is still to come (being an OAuth server, custom providers, SSO): each reads in the answer
  * why nothing is there.
  */
 
@@ -27,21 +27,11 @@ const refusal =
 
 const noServer = refusal('feature_disabled', 404)
 
-const web3 = (chain: 'ethereum' | 'solana', signature: unknown) => (world: World) =>
-  world.auth.signInWithWeb3({ chain, message: 'app.example wants you', signature } as never)
-
 export const clientRefusals: Record<string, Refusal> = {
   signInWithSSO: refusal(
     'saml_provider_disabled',
     404,
   )(({ auth }) => auth.signInWithSSO({ domain: 'example.com' })),
-  signInWithWeb3: refusal(
-    'web3_provider_disabled',
-    422,
-  )(async (world) => {
-    const first = await web3('ethereum', `0x${'0'.repeat(130)}`)(world)
-    return first.error ? web3('solana', new Uint8Array(64))(world) : first
-  }),
   'oauth.getAuthorizationDetails': noServer(({ auth }) => auth.oauth.getAuthorizationDetails(id)),
   'oauth.approveAuthorization': noServer(({ auth }) => auth.oauth.approveAuthorization(id)),
   'oauth.denyAuthorization': noServer(({ auth }) => auth.oauth.denyAuthorization(id)),

@@ -1,6 +1,7 @@
 import { admin } from 'leanto/auth/admin'
 import { mfa } from 'leanto/auth/mfa'
 import { passkeys } from 'leanto/auth/passkeys'
+import { wallets } from 'leanto/auth/wallets'
 import { expect } from 'vitest'
 import { stepAt, totpCode } from '../../src/auth/mfa/totp.ts'
 import { freshDatabase } from '../kit/world.ts'
@@ -52,6 +53,7 @@ export async function clientWorld(): Promise<World> {
         mfa({ phone: true }),
         admin(),
         passkeys(),
+        wallets(),
         fake('google', answers),
         fake('github', answers),
       ],

@@ -2,6 +2,7 @@ import { expect } from 'vitest'
 import { flag, makeAuthenticator } from './authenticator.ts'
 import { aside, email, type Row, token, type World } from './fault-world.ts'
 import { authenticate, creation, newPasskey, register, request } from './passkey-world.ts'
+import { ethereum } from './wallets-world.ts'
 import { count, expectStatus, type Json, post, signIn } from './world.ts'
 
 const place = (world: World) => ({
@@ -54,7 +55,18 @@ const showing = async (world: World) => {
   return post(world.ask, `${path}/verify`, body, token(world))
 }
 
+/** A message is good once: a wallet signs another after a failure. */
+const byWallet = ({ ask, made }: World) =>
+  post(ask, '/token?grant_type=web3', made.wallet.show({ nonce: `nonce${++made.nonce}0000` }))
+
 export const passkeyRows: Row[] = [
+  {
+    name: 'POST /token, web3',
+    prepare: async (world) => {
+      world.made = { wallet: ethereum(), nonce: 0 }
+    },
+    call: byWallet,
+  },
   {
     name: 'POST /passkeys/registration/options',
     prepare,

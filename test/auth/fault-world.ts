@@ -3,6 +3,7 @@ import { admin } from 'leanto/auth/admin'
 import { mfa } from 'leanto/auth/mfa'
 import { cookies, issuedKeys, sessions } from 'leanto/auth/parts'
 import { passkeys } from 'leanto/auth/passkeys'
+import { wallets } from 'leanto/auth/wallets'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { d1Error, faulty } from '../kit/faulty.ts'
 import { freshDatabase } from '../kit/world.ts'
@@ -80,6 +81,7 @@ const options = (autoconfirm: boolean) => ({
     issuedKeys(),
     cookies(),
     passkeys(),
+    wallets(),
     fake('google', answers),
   ],
   mailer: inbox.mailer,

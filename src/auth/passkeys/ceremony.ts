@@ -1,6 +1,6 @@
 import { base64url, equal, hash } from '../../core/secret.ts'
+import { fromBase64url } from '../base64url.ts'
 import { type AuthenticatorData, readAuthenticatorData } from './authenticator-data.ts'
-import { fromBase64url } from './base64url.ts'
 import { CborError, readOneCbor } from './cbor.ts'
 import { hasSigned, isUsable, type PublicKey, publicKeyOf, storedKey } from './cose.ts'
 import type { AssertionResponse, RegistrationResponse } from './credential.ts'

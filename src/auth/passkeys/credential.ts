@@ -1,4 +1,4 @@
-import { fromBase64url } from './base64url.ts'
+import { fromBase64url } from '../base64url.ts'
 
 /** A browser's `PublicKeyCredential.toJSON()` (WebAuthn Level 3, 5.1.1), read as far as a server looks. */
 interface Response {

@@ -1,4 +1,4 @@
-import { fromBase64url } from '../passkeys/base64url.ts'
+import { fromBase64url } from '../base64url.ts'
 
 const alphabet = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
 

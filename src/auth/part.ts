@@ -6,6 +6,7 @@ import type { Principal } from '../core/ports.ts'
 import type { Route, RouteEntry } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import type { Condition } from './condition.ts'
+import type { SecurityKeys } from './mfa/security-keys.ts'
 import type { ExchangeCode } from './pkce.ts'
 import type { Refresh } from './refresh.ts'
 import type { Caller } from './session.ts'
@@ -49,6 +50,8 @@ interface UserChanges {
   readonly password?: string | undefined
   /** A provider whose identity they link or unlink. */
   readonly identity?: string | undefined
+  /** Whether they add or remove a passkey. */
+  readonly passkey?: boolean | undefined
 }
 
 /**
@@ -86,6 +89,13 @@ export interface AuthPart {
   ) => void
   /** Joins the batch that starts a session; the session is there unless the batch's guards refused it. */
   readonly started?: (scope: Scope, sessionId: string) => readonly Statement[]
+  /** Verifies second factors of the type `webauthn`; without it there are none. */
+  readonly securityKeys?: (settings: Settings) => SecurityKeys
+  /**
+   * Joins the batch in which someone is the first to prove the address of an account: what it could be signed in to by
+   * until then may be another's (case 3). `user` selects the one user `u`; nobody, if the address was proven before.
+   */
+  readonly claimed?: (scope: Scope, user: Condition) => readonly Statement[]
   /** Joins the batch that deletes a user. */
   readonly removed?: (scope: Scope, userId: string) => readonly Statement[]
   /** Joins the batch that ends a user's sessions: those elsewhere, which other issuers' tokens are of, end as well. */

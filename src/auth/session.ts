@@ -24,6 +24,8 @@ export type AuthMethod =
   | 'email_change'
   | 'oauth'
   | 'anonymous'
+  | 'passkey'
+  | 'web3'
 
 /** What is remembered of the device that a session began on. */
 export interface Client {

@@ -20,7 +20,12 @@ const captchaFaults = faults({
 const siteverify = 'https://challenges.cloudflare.com/turnstile/v0/siteverify'
 
 /** Where people come in who are not known yet, as GoTrue has it. */
-const guarded = ['/signup', '/recover', '/resend', '/otp', '/magiclink']
+const guarded = [
+  ...['/signup', '/recover', '/resend', '/otp', '/magiclink'],
+  '/passkeys/authentication/options',
+]
+
+const grants: readonly (string | null)[] = ['password', 'web3']
 
 interface Verdict {
   success?: unknown
@@ -29,7 +34,7 @@ interface Verdict {
 }
 
 /**
- * Demands a solved Cloudflare Turnstile of whoever signs up, signs in by password, or wants a mail or a message: as
+ * Demands a solved Cloudflare Turnstile of whoever signs up, signs in by password, passkey or wallet, or wants a mail or a message: as
  * GoTrue's clients send it, `options: { captchaToken }`. What cannot be verified is refused, and logged.
  *
  * @throws {TypeError} if the secret is missing.
@@ -62,8 +67,8 @@ export function turnstile<Env>(options: TurnstileOptions<Env>): AuthPart {
     name: 'turnstile',
     faults: captchaFaults,
     async guard(scope, request, { method, path }) {
-      const byPassword = path === '/token' && grantOf(request) === 'password'
-      if (method !== 'POST' || !(byPassword || guarded.includes(path))) return
+      const granting = path === '/token' && grants.includes(grantOf(request))
+      if (method !== 'POST' || !(granting || guarded.includes(path))) return
       const token = await tokenOf(request)
       if (!token)
         throw captchaFaults.captcha_failed({

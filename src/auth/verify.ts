@@ -224,6 +224,9 @@ function confirm(
          WHERE user_id = ${unproven} AND provider NOT IN ('email', 'phone')`,
         ...user.values,
       ),
+      ...settings.parts.flatMap(
+        (part) => part.claimed?.(scope, and(user, condition(`u.${confirmed} IS NULL`))) ?? [],
+      ),
       addIdentity(scope, type, condition(`u.id = ${unproven}`, ...user.values)),
       statement(
         `UPDATE leanto_auth_users AS u SET

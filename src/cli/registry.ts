@@ -31,6 +31,11 @@ const registry: Record<string, Entry> = {
     module: 'auth',
     load: async () => (await import('../auth/parts/migrations.ts')).partsMigrations,
   },
+  'auth/passkeys': {
+    module: 'auth',
+    load: async () => (await import('../auth/passkeys/migrations.ts')).passkeyMigrations,
+  },
+  'auth/wallets': { module: 'auth', load: async () => [] },
   'auth/passwords': { module: 'auth', load: async () => [] },
   'auth/providers': { module: 'auth', load: async () => [] },
   data: {

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { clientProofs } from './client-proofs.ts'
 import { adminProofs, mfaProofs } from './client-proofs-mfa.ts'
+import { adminPasskeyProofs, webauthnProofs } from './client-proofs-passkeys.ts'
+import { walletProofs } from './client-proofs-wallets.ts'
 import { adminRefusals, clientRefusals } from './client-refusals.ts'
 import { clientWorld } from './client-world.ts'
 import type { Json } from './world.ts'
@@ -56,8 +58,13 @@ afterEach(() => {
 })
 
 describe.each([
-  ['GoTrueClient', 'auth', { ...clientProofs, ...mfaProofs }, clientRefusals],
-  ['GoTrueAdminApi', 'admin', adminProofs, adminRefusals],
+  [
+    'GoTrueClient',
+    'auth',
+    { ...clientProofs, ...mfaProofs, ...webauthnProofs, ...walletProofs },
+    clientRefusals,
+  ],
+  ['GoTrueAdminApi', 'admin', { ...adminProofs, ...adminPasskeyProofs }, adminRefusals],
 ] as const)('%s', (_name, which, proofs, refusals) => {
   it('has no method without a proof, and no proof is of a method that is gone', async () => {
     const world = await clientWorld()

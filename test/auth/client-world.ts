@@ -1,5 +1,7 @@
 import { admin } from 'leanto/auth/admin'
 import { mfa } from 'leanto/auth/mfa'
+import { passkeys } from 'leanto/auth/passkeys'
+import { wallets } from 'leanto/auth/wallets'
 import { expect } from 'vitest'
 import { stepAt, totpCode } from '../../src/auth/mfa/totp.ts'
 import { freshDatabase } from '../kit/world.ts'
@@ -47,7 +49,14 @@ export async function clientWorld(): Promise<World> {
       sms: inbox.sms,
       anonymous: true,
       limits: free,
-      with: [mfa({ phone: true }), admin(), fake('google', answers), fake('github', answers)],
+      with: [
+        mfa({ phone: true }),
+        admin(),
+        passkeys(),
+        wallets(),
+        fake('google', answers),
+        fake('github', answers),
+      ],
     },
     { now: Date.now },
   )

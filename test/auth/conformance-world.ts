@@ -157,7 +157,7 @@ export const baseMatrix: readonly Row[] = [
   ...closed.map(
     ({ method, path, asked }): Row => ({
       route: `${method} ${path}`,
-      ask: () => ({ path: asked, method, ...(method === 'GET' ? {} : { body: {} }) }),
+      ask: () => ({ path: asked, method, ...(method === 'GET' ? {} : { body: solved }) }),
       answers: everyone(404),
     }),
   ),

@@ -5,6 +5,7 @@ import { adminRows } from './fault-rows-admin.ts'
 import { cookieRows } from './fault-rows-cookies.ts'
 import { factors } from './fault-rows-factors.ts'
 import { links } from './fault-rows-links.ts'
+import { passkeyRows } from './fault-rows-passkeys.ts'
 import { phones } from './fault-rows-phones.ts'
 import { providers } from './fault-rows-providers.ts'
 import { other } from './fault-steps.ts'
@@ -20,6 +21,7 @@ const table = [
   ...links,
   ...adminRows,
   ...cookieRows,
+  ...passkeyRows,
 ]
 
 it('has a row for every endpoint', () => {

@@ -2,6 +2,8 @@ import type { Session } from 'leanto/auth'
 import { admin } from 'leanto/auth/admin'
 import { mfa } from 'leanto/auth/mfa'
 import { cookies, issuedKeys, sessions } from 'leanto/auth/parts'
+import { passkeys } from 'leanto/auth/passkeys'
+import { wallets } from 'leanto/auth/wallets'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { d1Error, faulty } from '../kit/faulty.ts'
 import { freshDatabase } from '../kit/world.ts'
@@ -78,6 +80,8 @@ const options = (autoconfirm: boolean) => ({
     sessions(),
     issuedKeys(),
     cookies(),
+    passkeys(),
+    wallets(),
     fake('google', answers),
   ],
   mailer: inbox.mailer,
@@ -137,7 +141,7 @@ async function expectWhole() {
     AND NOT EXISTS (SELECT 1 FROM leanto_auth_identities i WHERE i.user_id = u.id)`)
   await none(`SELECT u.id FROM leanto_auth_users u WHERE u.is_anonymous = 1
     AND NOT EXISTS (SELECT 1 FROM leanto_auth_sessions s WHERE s.user_id = u.id)`)
-  for (const table of ['identities', 'sessions', 'factors', 'tokens'])
+  for (const table of ['identities', 'sessions', 'factors', 'passkeys', 'tokens'])
     await none(`SELECT * FROM leanto_auth_${table} WHERE user_id NOT IN (
       SELECT id FROM leanto_auth_users WHERE deleted_at IS NULL)`)
   // A session can be gone on with, by exactly one token, and says no more than was shown.
@@ -145,7 +149,7 @@ async function expectWhole() {
     SELECT count(*) FROM leanto_auth_refresh_tokens t WHERE t.session_id = s.id AND t.used_at IS NULL)`)
   await none(`SELECT id FROM leanto_auth_sessions
     WHERE (aal = 'aal2') <> EXISTS (SELECT 1 FROM json_each(amr) WHERE value ->> 'method' IN
-      ('totp', 'mfa/phone', 'mfa/recovery_code')) AND factor_id IN (SELECT id FROM leanto_auth_factors)`)
+      ('totp', 'mfa/phone', 'mfa/webauthn', 'mfa/recovery_code')) AND factor_id IN (SELECT id FROM leanto_auth_factors)`)
   // Marks of a batch are of that batch alone.
   await none('SELECT * FROM leanto_auth_tokens WHERE taken IS NOT NULL')
   await none('SELECT * FROM leanto_auth_flows WHERE taken IS NOT NULL')

@@ -9,6 +9,8 @@ const ceilings: Record<string, number> = {
   auth: 45 * 1024,
   // Each with all that it needs of `auth`, as if it were alone.
   'auth/mfa': 26 * 1024,
+  'auth/passkeys': 23 * 1024,
+  'auth/wallets': 33 * 1024,
   'auth/admin': 23 * 1024,
   'auth/parts': 24 * 1024,
   'auth/passwords': 56 * 1024,
@@ -132,6 +134,8 @@ const exported: Record<string, string[]> = {
   ],
   'auth/admin': ['admin'],
   'auth/mfa': ['mfa', 'mfaFaults'],
+  'auth/passkeys': ['passkeyFaults', 'passkeys'],
+  'auth/wallets': ['wallets'],
   'auth/parts': ['cookies', 'issuedKeys', 'sessions', 'trust', 'turnstile'],
   'auth/passwords': ['bcrypt', 'betterAuth', 'breached', 'common', 'firebase', 'pbkdf2', 'scrypt'],
   'auth/providers': [

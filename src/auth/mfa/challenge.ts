@@ -1,12 +1,14 @@
 import { Fault } from '../../core/fault.ts'
 import { uuidv7 } from '../../core/id.ts'
 import type { Scope } from '../../core/scope.ts'
+import { hash, randomToken } from '../../core/secret.ts'
 import { checkSpent, giveBack, messageBudgets, spendAll } from '../budget.ts'
 import { codeHash, randomDigits } from '../codes.ts'
 import type { Caller } from '../session.ts'
 import type { Settings, Sms } from '../settings.ts'
 import { mfaFaults } from './faults.ts'
 import type { MfaSettings } from './index.ts'
+import { type KeyOptions, securityKeysOf } from './security-keys.ts'
 import { alive, readStanding, standing } from './standing.ts'
 
 export interface Challenge extends Caller {
@@ -18,9 +20,10 @@ export interface Challenge extends Caller {
 /** What the next `verify` refers to. */
 export interface Challenged {
   id: string
-  type: 'totp' | 'phone'
+  type: 'totp' | 'phone' | 'webauthn'
   /** Unix time in seconds. */
   expires_at: number
+  webauthn?: KeyOptions
 }
 
 /** Milliseconds in which a challenge may be answered (OWASP ASVS 5.0, 6.5.5: at most 10 minutes). */
@@ -31,8 +34,8 @@ const pause = 60_000
 /**
  * Asks for a factor; of a phone by a message. Only the session that asked may answer. One trip; two for a phone.
  *
- * @throws {Fault} `mfa_factor_not_found` (404), `over_sms_send_rate_limit` (429), `sms_send_failed`, `rate_limited`, and
- * what `getUser` throws.
+ * @throws {Fault} `mfa_factor_not_found` (404), `over_sms_send_rate_limit` (429), `sms_send_failed`, `rate_limited`,
+ * `mfa_webauthn_verify_not_enabled`, and what `getUser` throws.
  */
 export const challenge =
   (settings: Settings, mfa: MfaSettings) =>
@@ -40,11 +43,12 @@ export const challenge =
     const now = scope.now()
     const id = uuidv7(now)
     const code = randomDigits(6)
+    const nonce = randomToken()
     const session = alive(scope, input)
     const insert = scope.db
       .prepare(
         `INSERT INTO leanto_auth_challenges (id, factor_id, session_id, code, created_at, expires_at)
-         SELECT ?, f.id, s.id, CASE f.type WHEN 'phone' THEN ? END, ?, ?
+         SELECT ?, f.id, s.id, CASE f.type WHEN 'phone' THEN ? WHEN 'webauthn' THEN ? END, ?, ?
          FROM leanto_auth_factors f, ${session.sql}
            AND s.user_id = f.user_id AND f.id = ? AND f.type <> 'recovery_code'
            AND (f.type <> 'phone' OR coalesce(f.challenged_at, 0) <= ?)
@@ -53,6 +57,7 @@ export const challenge =
       .bind(
         id,
         await codeHash(scope, id, code),
+        await hash(nonce),
         now,
         now + lifetime,
         ...session.values,
@@ -66,7 +71,7 @@ export const challenge =
       )
       .bind(now, input.factorId, id)
     const results = await scope.db.batch([...standing(scope, input), insert, mark])
-    const { factors } = readStanding(scope, results)
+    const { factors, email, phone } = readStanding(scope, results)
     const factor = factors.find((found) => found.id === input.factorId)
     if (!factor || factor.type === 'recovery_code') throw mfaFaults.mfa_factor_not_found()
     if (results[2]?.results.length !== 1) {
@@ -77,7 +82,15 @@ export const challenge =
       const message = { to: factor.phone, text: mfa.message(code) }
       await send(settings, scope, message, input.network)
     }
-    return { id, type: factor.type, expires_at: Math.floor((now + lifetime) / 1000) }
+    const challenged = { id, type: factor.type, expires_at: Math.floor((now + lifetime) / 1000) }
+    if (factor.type !== 'webauthn') return challenged
+    const user = { id: input.userId, name: email ?? phone ?? input.userId }
+    const keys = securityKeysOf(settings)
+    if (!keys) throw mfaFaults.mfa_webauthn_verify_not_enabled()
+    return {
+      ...challenged,
+      webauthn: keys.options(scope, { challenge: nonce, user, factor, factors }),
+    }
   }
 
 const tooSoon = (seconds: number) =>

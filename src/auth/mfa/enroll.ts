@@ -26,10 +26,16 @@ export interface EnrollPhone extends Caller {
   phone: string
 }
 
+/** A security key, or whatever else speaks WebAuthn. */
+export interface EnrollWebauthn extends Caller {
+  type: 'webauthn'
+  name?: string | undefined
+}
+
 /** What is shown of a new factor, once. */
 export interface Enrolled {
   id: string
-  type: 'totp' | 'phone'
+  type: 'totp' | 'phone' | 'webauthn'
   friendly_name: string
   totp?: { qr_code: string; secret: string; uri: string }
   phone?: string
@@ -50,7 +56,7 @@ export const sealedFor = (factorId: string): string => `auth-factor:${factorId}`
  */
 export const enroll =
   (settings: Settings, mfa: MfaSettings) =>
-  async (scope: Scope, input: EnrollTotp | EnrollPhone): Promise<Enrolled> => {
+  async (scope: Scope, input: EnrollTotp | EnrollPhone | EnrollWebauthn): Promise<Enrolled> => {
     const { userId, type, name = '' } = input
     const number = input.type === 'phone' ? phoneOf(input.phone) : null
     const now = scope.now()
@@ -87,6 +93,7 @@ export const enroll =
       userId,
       data: { factor_id: id, factor_type: type },
     })
+    if (type === 'webauthn') return { id, type, friendly_name: name }
     if (!secret) return { id, type, friendly_name: name, phone: number ?? '' }
     const issuer = (input as EnrollTotp).issuer || new URL(settings.site(scope)).host
     const uri = totpUri(secret, { issuer, account: stood.email ?? stood.phone ?? userId })

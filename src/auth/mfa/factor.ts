@@ -1,6 +1,6 @@
 import type { UserRow } from '../wire.ts'
 
-export type FactorType = 'totp' | 'phone' | 'recovery_code'
+export type FactorType = 'totp' | 'phone' | 'webauthn' | 'recovery_code'
 
 /** A row of `leanto_auth_factors`. Times in milliseconds. */
 export interface FactorRow {
@@ -10,10 +10,10 @@ export interface FactorRow {
   /** Blank for none. */
   name: string
   status: 'verified' | 'unverified'
-  /** Of TOTP, sealed: base32. */
+  /** Of TOTP, sealed: base32. Of WebAuthn, what `SecurityKeys` keeps. */
   secret: string | null
   phone: string | null
-  /** Of TOTP: the newest step that was taken. None up to it is taken again. */
+  /** Of TOTP the newest step that was taken, of WebAuthn the newest count. None up to it is taken again. */
   last_step: number | null
   challenged_at: number | null
   /** Which batch has proven it last. */

@@ -116,16 +116,22 @@ export function mfa(options: MfaOptions = {}): AuthPart {
       const factors = factorsOf(row)
       return factors.length > 0 ? { ...user, factors } : user
     },
-    beforeUpdate(row, { email, phone, password, identity }, { aal }) {
-      const guarded = [email, phone, password, identity].some((change) => change !== undefined)
-      if (guarded && aal !== 'aal2' && hasVerified(row))
+    beforeUpdate(row, { email, phone, password, identity, passkey }, { aal }) {
+      const guarded = [email, phone, password, identity, passkey].some(
+        (change) => change !== undefined,
+      )
+      if (!guarded || aal === 'aal2' || !hasVerified(row)) return
+      if (passkey)
         throw mfaFaults.insufficient_aal({
-          status: 401,
-          message:
-            identity === undefined
-              ? 'AAL2 session is required to update email or password when MFA is enabled.'
-              : 'AAL2 session is required to link or unlink an identity when MFA is enabled.',
+          message: 'AAL2 session is required to manage passkeys when MFA is enabled',
         })
+      throw mfaFaults.insufficient_aal({
+        status: 401,
+        message:
+          identity === undefined
+            ? 'AAL2 session is required to update email or password when MFA is enabled.'
+            : 'AAL2 session is required to link or unlink an identity when MFA is enabled.',
+      })
     },
     ...(enforce ? pending : {}),
     removed: (scope, userId) => [

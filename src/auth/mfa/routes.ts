@@ -17,6 +17,7 @@ import {
   removeRecoveryCodes,
   verifyRecoveryCode,
 } from './recovery-codes.ts'
+import { securityKeysOf } from './security-keys.ts'
 import { unenroll } from './unenroll.ts'
 import { verify } from './verify.ts'
 
@@ -68,7 +69,10 @@ const enrollFactor =
         })
       return ok(await add(scope, { ...caller, type: 'phone', name, phone: input.phone }))
     }
-    if (input.factor_type === 'webauthn') throw mfaFaults.mfa_webauthn_enroll_not_enabled()
+    if (input.factor_type === 'webauthn') {
+      if (!securityKeysOf(settings)) throw mfaFaults.mfa_webauthn_enroll_not_enabled()
+      return ok(await add(scope, { ...caller, type: 'webauthn', name }))
+    }
     throw authFaults.validation_failed({
       message: 'factor_type needs to be totp, phone, or webauthn',
     })
@@ -96,12 +100,14 @@ const verifyFactor =
     const caller = await callerOf(scope, c.req.raw)
     const factorId = idParam(c, 'factor_id')
     const { challenge_id: challengeId, code, webauthn } = await body(c, verifyBody)
-    if (webauthn) throw mfaFaults.mfa_webauthn_verify_not_enabled()
-    if (!code) throw authFaults.validation_failed({ message: 'Code needs to be non-empty' })
+    if (webauthn && !securityKeysOf(settings)) throw mfaFaults.mfa_webauthn_verify_not_enabled()
+    if (!code && !webauthn)
+      throw authFaults.validation_failed({ message: 'Code needs to be non-empty' })
     if (!isUuid(challengeId))
       throw authFaults.validation_failed({ message: 'challenge_id must be an UUID' })
     const network = networkOf(c.req.raw)
-    const input = { ...caller, factorId, challengeId: challengeId.toLowerCase(), code, network }
+    const shown = { code: code ?? undefined, webauthn, network }
+    const input = { ...caller, factorId, challengeId: challengeId.toLowerCase(), ...shown }
     return reply(scope, c.req.raw, await verify(settings, mfa)(scope, input))
   }
 

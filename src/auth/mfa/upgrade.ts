@@ -13,6 +13,7 @@ import type { FactorType } from './factor.ts'
 const methods: Readonly<Record<FactorType, string>> = {
   totp: 'totp',
   phone: 'mfa/phone',
+  webauthn: 'mfa/webauthn',
   recovery_code: 'mfa/recovery_code',
 }
 

@@ -3,6 +3,7 @@ import type { Scope } from '../../core/scope.ts'
 import { equal, open, randomToken } from '../../core/secret.ts'
 import { type Budget, checkSpent, giveBack, refundAll, spendAll } from '../budget.ts'
 import { codeHash } from '../codes.ts'
+import { authFaults } from '../faults.ts'
 import { sendMail } from '../mails.ts'
 import { happened } from '../part.ts'
 import { answerSession, type Caller } from '../session.ts'
@@ -12,6 +13,7 @@ import { sealedFor } from './enroll.ts'
 import type { FactorRow } from './factor.ts'
 import { mfaFaults } from './faults.ts'
 import type { MfaSettings } from './index.ts'
+import { securityKeysOf } from './security-keys.ts'
 import { alive, readStanding, type Standing, standing } from './standing.ts'
 import { stepAt, stepOf } from './totp.ts'
 import { upgrade } from './upgrade.ts'
@@ -19,15 +21,26 @@ import { upgrade } from './upgrade.ts'
 export interface Verify extends Caller {
   factorId: string
   challengeId: string
-  code: string
+  /** Of an app or a message. */
+  code?: string | undefined
+  /** Of WebAuthn: the body's `webauthn`. */
+  webauthn?: unknown
   /** Where the call comes from (`networkOf`); its budget is spent by wrong codes. */
   network?: string | null
 }
 
 interface ChallengeRow {
-  /** Of a phone: the HMAC of what was sent. */
+  /** Of a phone the HMAC of what was sent, of WebAuthn the hash of the challenge. */
   code: string | null
   expires_at: number
+}
+
+/** What a right answer says of its factor. */
+interface Proof {
+  /** The step that the code is of, now's of a phone; of WebAuthn the count. None up to it is taken again. */
+  step: number
+  /** Replaces the factor's. */
+  secret?: string
 }
 
 /**
@@ -45,12 +58,13 @@ const attemptBudgets = (
 ]
 
 /**
- * Verifies a factor by the code of an authenticator app or a message, and raises the caller's session to aal2 with a new
+ * Verifies a factor by the code of an authenticator app or a message or by WebAuthn, and raises the caller's session to aal2 with a new
  * refresh token. A factor that was not yet verified is from now on. Two trips; the second only for a right code.
  *
  * No time step of an app, and no challenge, is taken twice, however many calls come at once.
  *
- * @throws {Fault} `mfa_verification_failed`, `mfa_challenge_expired`, `mfa_factor_not_found`, `insufficient_aal`, what
+ * @throws {Fault} `mfa_verification_failed`, `mfa_challenge_expired`, `mfa_factor_not_found`, `insufficient_aal`,
+ * `mfa_webauthn_verify_not_enabled`, `validation_failed`, what
  * `before.verify` throws, `rate_limited`, and what `getUser` throws.
  */
 export const verify =
@@ -66,15 +80,15 @@ export const verify =
       const stood = readStanding(scope, answers)
       const challenge = answers[2]?.results[0] as unknown as ChallengeRow | undefined
       const factor = checkFactor(scope, stood, input.factorId, challenge)
-      const step = await rightStep(scope, factor, challenge as ChallengeRow, input)
+      const proof = await rightProof(settings, scope, factor, challenge as ChallengeRow, input)
       await mfa.beforeVerify(scope, {
         userId,
         factorId: factor.id,
         type: factor.type,
-        valid: step !== null,
+        valid: proof !== null,
       })
-      if (step === null) throw wrongCode(factor)
-      return await raise(settings, scope, input, { stood, factor, step, budgets })
+      if (proof === null) throw wrongCode(factor)
+      return await raise(settings, scope, input, { stood, factor, proof, budgets })
     } catch (error) {
       giveBack(scope, budgets, error)
       throw error
@@ -90,9 +104,12 @@ const selectChallenge = (scope: Scope, input: Verify): Statement =>
     .bind(input.challengeId, input.factorId, input.sessionId)
 
 const wrongCode = ({ type }: FactorRow) =>
-  type === 'phone'
-    ? mfaFaults.mfa_verification_failed({ message: 'Invalid MFA Phone code entered' })
-    : mfaFaults.mfa_verification_failed()
+  type === 'totp'
+    ? mfaFaults.mfa_verification_failed()
+    : mfaFaults.mfa_verification_failed({
+        message:
+          type === 'phone' ? 'Invalid MFA Phone code entered' : 'Credential verification failed',
+      })
 
 function checkFactor(
   scope: Scope,
@@ -114,32 +131,41 @@ function checkFactor(
   return factor
 }
 
-/** @returns The step that the code is of; of a phone's, now's. `null` if it is wrong, or was taken before. */
-async function rightStep(
+/** @returns `null` if it is wrong, or was taken before. */
+async function rightProof(
+  settings: Settings,
   scope: Scope,
   factor: FactorRow,
   challenge: ChallengeRow,
-  { challengeId, code }: Verify,
-): Promise<number | null> {
+  { challengeId, code, webauthn }: Verify,
+): Promise<Proof | null> {
   const now = scope.now()
+  if (factor.type === 'webauthn') {
+    const keys = securityKeysOf(settings)
+    if (!keys) throw mfaFaults.mfa_webauthn_verify_not_enabled()
+    const given = { response: webauthn, challenge: challenge.code ?? '', factor }
+    const shown = await keys.check(scope, given)
+    return shown && { step: shown.counter, secret: shown.kept }
+  }
+  if (!code) throw authFaults.validation_failed({ message: 'Code needs to be non-empty' })
   if (factor.type === 'phone') {
     const right = await equal(challenge.code ?? '', await codeHash(scope, challengeId, code))
-    return right ? stepAt(now) : null
+    return right ? { step: stepAt(now) } : null
   }
   const secret = factor.secret && (await open(scope, sealedFor(factor.id), factor.secret))
   // Sealed under another secret: nobody can say which code is right.
   if (!secret) throw new Error('leanto: a TOTP secret is sealed under another secret')
   const step = await stepOf(secret, code, now)
-  return step !== null && step > (factor.last_step ?? -1) ? step : null
+  return step !== null && step > (factor.last_step ?? -1) ? { step } : null
 }
 
 async function raise(
   settings: Settings,
   scope: Scope,
   input: Verify,
-  shown: { stood: Standing; factor: FactorRow; step: number; budgets: readonly Budget[] },
+  shown: { stood: Standing; factor: FactorRow; proof: Proof; budgets: readonly Budget[] },
 ): Promise<Session> {
-  const { stood, factor, step, budgets } = shown
+  const { stood, factor, proof, budgets } = shown
   const mark = randomToken(16)
   const { userId } = input
   const { statements, session } = await upgrade(settings, scope, {
@@ -155,7 +181,7 @@ async function raise(
     )
     .bind(input.challengeId, factor.id, mark)
   const results = await scope.db.batch([
-    take(scope, input, { factor, step, mark }),
+    take(scope, input, { factor, proof, mark }),
     ...statements,
     remove,
     ...refundAll(scope, budgets),
@@ -177,16 +203,17 @@ async function raise(
 function take(
   scope: Scope,
   input: Verify,
-  { factor, step, mark }: { factor: FactorRow; step: number; mark: string },
+  { factor, proof, mark }: { factor: FactorRow; proof: Proof; mark: string },
 ): Statement {
   const now = scope.now()
   const session = alive(scope, input)
   return scope.db
     .prepare(
       `UPDATE leanto_auth_factors AS f SET proof = ?, status = 'verified',
-         last_step = CASE type WHEN 'totp' THEN ? END,
+         last_step = CASE type WHEN 'phone' THEN NULL ELSE ? END, secret = coalesce(?, secret),
          updated_at = CASE status WHEN 'verified' THEN updated_at ELSE ? END
-       WHERE f.id = ? AND (f.type <> 'totp' OR coalesce(f.last_step, -1) < ?)
+       WHERE f.id = ? AND (f.type <> 'webauthn' OR f.status = ?) AND (f.type = 'phone' OR coalesce(f.last_step, -1) < ?
+           OR (f.type = 'webauthn' AND f.last_step = 0 AND ? = 0))
          AND EXISTS (SELECT 1 FROM leanto_auth_challenges c WHERE c.id = ?
            AND c.factor_id = f.id AND c.session_id = ? AND c.expires_at > ?)
          AND EXISTS (SELECT 1 FROM ${session.sql}
@@ -198,10 +225,13 @@ function take(
     )
     .bind(
       mark,
-      step,
+      proof.step,
+      proof.secret ?? null,
       now,
       factor.id,
-      step,
+      factor.status,
+      proof.step,
+      proof.step,
       input.challengeId,
       input.sessionId,
       now,

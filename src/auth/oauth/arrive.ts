@@ -4,7 +4,7 @@ import { authFaults } from '../faults.ts'
 import { sendMail } from '../mails.ts'
 import { happened } from '../part.ts'
 import { type Challenge, issueAuthCode } from '../pkce.ts'
-import { answerSession, type Client, startSession } from '../session.ts'
+import { type AuthMethod, answerSession, type Client, startSession } from '../session.ts'
 import type { Settings } from '../settings.ts'
 import type { Session, SessionRow, UserRow } from '../wire.ts'
 import { type Arriving, decide, foundIn, look, soughtOf } from './account.ts'
@@ -17,6 +17,8 @@ export interface Arrive extends Arriving {
   challenge?: Challenge | undefined
   /** Given to whoever exchanges the code, sealed. */
   data?: string
+  /** @default 'oauth' */
+  method?: AuthMethod
   client?: Client | undefined
   network?: string | null
 }
@@ -62,7 +64,7 @@ export function unlessTaken(error: unknown): undefined {
 async function admit(
   settings: Settings,
   scope: Scope,
-  { challenge, data, client, person }: Arrive,
+  { challenge, data, client, person, method = 'oauth' }: Arrive,
   plan: Plan,
 ): Promise<{ session: Session } | { code: string } | undefined> {
   const { user, statements } = plan
@@ -70,14 +72,14 @@ async function admit(
     const { code, statement } = await issueAuthCode(scope, {
       challenge,
       user,
-      method: 'oauth',
+      method,
       provider: person.provider,
       ...(data === undefined ? {} : { data }),
     })
     const results = await scope.db.batch([...statements, statement])
     return results.at(-1)?.results.length === 1 ? { code } : undefined
   }
-  const started = await startSession(settings, scope, { user, method: 'oauth', client })
+  const started = await startSession(settings, scope, { user, method, client })
   const results = await scope.db.batch<SessionRow>([...statements, ...started.statements])
   const row = results.at(-1)?.results[0]
   return row && { session: await answerSession(settings, scope, started, row) }

@@ -5,7 +5,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 
 /** What each subpath may weigh in a Worker: bytes, minified and gzipped, without its peers and without WebAssembly. */
 const ceilings: Record<string, number> = {
-  core: 6 * 1024,
+  core: 6.25 * 1024,
   auth: 45 * 1024,
   // Each with all that it needs of `auth`, as if it were alone.
   'auth/mfa': 26 * 1024,

@@ -7,11 +7,13 @@ const [translation, problem] = [part('translation'), part('extra-problem')]
 const [done, title, body] = [part('extra-done'), part('translated-title'), part('translated-body')]
 const language = byId('language', HTMLSelectElement)
 
-/** What the list has of the reader's own language; otherwise its first. */
-function preferred(): string {
-  const offered = [...language.options].map(({ value }) => value)
-  const own = navigator.languages.map((tag) => tag.split('-')[0] ?? '')
-  return own.find((tag) => offered.includes(tag)) ?? offered[0] ?? ''
+/** The reader's own language, if it is offered. As the default, so that a reset of the form leads back to it. */
+function preferOwn() {
+  const own = navigator.languages.map((tag) => tag.split('-')[0])
+  const option = own
+    .map((tag) => [...language.options].find(({ value }) => value === tag))
+    .find((found) => found !== undefined)
+  if (option) option.defaultSelected = true
 }
 
 export interface Extras {
@@ -114,7 +116,7 @@ export function extras(api: Api, { save, wrong }: Needs): Extras {
     })
   }
 
-  language.value = preferred()
+  preferOwn()
   button('translate').addEventListener('click', () => void translate())
   button('mail').addEventListener('click', () => void mail())
   button('translation-close').addEventListener('click', () => {

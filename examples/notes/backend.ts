@@ -2,10 +2,15 @@ import { eq } from 'drizzle-orm'
 import { bind } from 'leanto'
 import { auth } from 'leanto/auth'
 import { data, expose } from 'leanto/data'
+import { type Email, email } from 'leanto/email'
+import { binding } from 'leanto/email/binding'
+import { capture } from 'leanto/email/capture'
+import { services } from 'leanto/services'
+import { libre, translate } from 'leanto/services/translate'
 import { owned, sync } from 'leanto/sync'
 import { notifier } from 'leanto/sync/notifier'
 import { upkeep } from 'leanto/sync/upkeep'
-import { keptMail } from './mail.ts'
+import { noteMail } from './mailer.ts'
 import { notes } from './schema.ts'
 
 export interface Env {
@@ -16,6 +21,12 @@ export interface Env {
   SYNC: DurableObjectNamespace
   /** Where the app lives, such as https://notes.example. */
   SITE: string
+  /** Whom mail is from. */
+  MAIL_FROM: string
+  /** Sends mail, where there is one; on one's own machine mail is kept and shown. */
+  EMAIL?: SendEmail
+  /** Where LibreTranslate runs. Empty: there is no translator. */
+  TRANSLATE_ORIGIN: string
 }
 
 export const base = bind<Env>({
@@ -24,8 +35,17 @@ export const base = bind<Env>({
   secret: (env) => env.LEANTO_SECRET,
 })
 
-// With a mailer, sign-up would wait for the address to be confirmed. This example lets people in at once.
-export const users = auth(base, { site: (env) => env.SITE, mailer: keptMail, autoconfirm: true })
+// Each needs the other: a function, and a type that is said.
+export const mailer: Email = email(base, {
+  from: (env) => env.MAIL_FROM,
+  transport: capture({ otherwise: binding({ binding: (env: Env) => env.EMAIL }) }),
+  identity: () => users,
+  templates: { note: noteMail },
+})
+
+// With a mailer, sign-up would wait for the address to be confirmed. This example lets people in at once. An app that
+// sends mail must not: without `autoconfirm`, nobody has notes mailed to an address that is another's.
+export const users = auth(base, { site: (env) => env.SITE, mailer, autoconfirm: true })
 
 export const store = data(base, {
   identity: users,
@@ -51,4 +71,16 @@ export const docs = sync(base, {
   },
   parts: [upkeep],
   notifier: notifier<Env>((env) => env.SYNC),
+})
+
+export const paid = services(base, {
+  identity: users,
+  parts: [
+    translate({
+      providers: [libre({ origin: (env: Env) => env.TRANSLATE_ORIGIN })],
+      quota: { user: { units: { day: 25_000 } } },
+      // What a note says is its owner's alone: that someone had the same sentence translated must not show.
+      cache: { seconds: 30 * 24 * 60 * 60, per: 'user' },
+    }),
+  ],
 })

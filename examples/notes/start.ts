@@ -1,12 +1,14 @@
 /*
  * `npm start`: the example on this machine, with D1 and KV simulated on disk.
  * PORT is the port (8787), PERSIST the folder of the simulated bindings (.wrangler/state).
+ * TRANSLATE_ORIGIN is where LibreTranslate runs (a stand-in, which marks what it is given); `none`: nowhere.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { styleText } from 'node:util'
 import { developmentSecret } from '../../src/core/secret.ts'
+import { startTranslator } from './translator.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 // Not by npx: a killed npx leaves wrangler's workerd behind.
@@ -137,7 +139,13 @@ const migrated = await migrating.ended
 if (stopping) await new Promise(() => {})
 if (migrated !== 0) await fail('The migrations could not be applied.', migrating.words())
 
-const vars = [`LEANTO_SECRET:${developmentSecret}`, `SITE:${address}`]
+const wanted = process.env.TRANSLATE_ORIGIN
+const translator = wanted === 'none' ? '' : wanted || (await startTranslator())
+const vars = [
+  `LEANTO_SECRET:${developmentSecret}`,
+  `SITE:${address}`,
+  `TRANSLATE_ORIGIN:${translator}`,
+]
 const serving = run(
   ...['dev', '--ip', '127.0.0.1', '--port', String(port), '--inspector-port', '0'],
   ...['--persist-to', persist, '--show-interactive-dev-session=false', '--log-level', 'warn'],

@@ -11,7 +11,7 @@ export interface Visited {
 }
 
 /** The running example and a browser, for the tests of one file. */
-export const useNotes = () => useBrowser(startNotes)
+export const useNotes = () => useBrowser(() => startNotes())
 
 /** An app and a browser, for the tests of one file. */
 export function useBrowser(start: () => Promise<Visited>) {

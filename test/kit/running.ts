@@ -47,12 +47,13 @@ export interface Running {
 }
 
 /** Runs `npm start`'s script on a free port, with bindings of its own that are gone afterwards. */
-export async function startNotes(): Promise<Running> {
+export async function startNotes(env: Record<string, string> = {}): Promise<Running> {
   const persist = temporaryFolder()
   const port = await freePort()
   const started = group('examples/notes/start.ts', [], root, {
     PORT: String(port),
     PERSIST: persist,
+    ...env,
   })
   const running = await describe(started, port, persist)
   await until(started, () => running.printed().includes('Ctrl-C stops it'))

@@ -1,5 +1,6 @@
 import type { Api, Note } from './api.ts'
 import { busy, button, byId, complain, part, say } from './dom.ts'
+import { extras } from './extras.ts'
 import { clearSearch, focusEntry, onChoice, onSearch, showList } from './list.ts'
 import * as sheet from './sheet.ts'
 import { inWords, isOver } from './words.ts'
@@ -17,6 +18,8 @@ export function desk(api: Api, sessionOver: () => void): Desk {
   let userId: string | undefined
   let notes: Note[] | undefined
   let kept: { userId: string; note: Note | undefined; draft: sheet.Draft } | undefined
+
+  const more = extras(api, { save: () => save(), wrong: (error, tell) => wrong(error, tell) })
 
   const show = () => showList(notes, sheet.openNote()?.id)
 
@@ -76,6 +79,7 @@ export function desk(api: Api, sessionOver: () => void): Desk {
     const note = notes?.find((one) => one.id === Number(id))
     if (!note) return
     sheet.showSheet(note)
+    more.clear()
     show()
     sheet.focusBody()
   }
@@ -84,6 +88,7 @@ export function desk(api: Api, sessionOver: () => void): Desk {
     if (!(await leave())) return
     clearSearch()
     sheet.showSheet(undefined)
+    more.clear()
     show()
     sheet.focusTitle()
   }
@@ -114,6 +119,7 @@ export function desk(api: Api, sessionOver: () => void): Desk {
     if (error) return wrong(error, sheet.tell)
     notes = notes?.filter(({ id }) => id !== note.id)
     sheet.clearSheet()
+    more.clear()
     show()
     say('Deleted.')
     button('new').focus()
@@ -133,6 +139,7 @@ export function desk(api: Api, sessionOver: () => void): Desk {
     if (!(await leave())) return
     const id = sheet.openNote()?.id
     sheet.clearSheet()
+    more.clear()
     show()
     focusEntry(id)
   })
@@ -171,6 +178,7 @@ export function desk(api: Api, sessionOver: () => void): Desk {
       // Nothing of one user is left in the page for the next.
       clearSearch()
       sheet.clearSheet()
+      more.clear()
       showList([], undefined)
       complain(problem, '')
       part('who').textContent = ''

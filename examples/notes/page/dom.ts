@@ -1,5 +1,5 @@
 /** The element of index.html with this id; that it is there and of this kind is checked once, at the start. */
-export function byId<Kind extends HTMLElement>(id: string, kind: new () => Kind): Kind {
+export function byId<Kind extends Node>(id: string, kind: new () => Kind): Kind {
   const element = document.getElementById(id)
   if (!(element instanceof kind)) throw new Error(`index.html has no ${kind.name} #${id}`)
   return element

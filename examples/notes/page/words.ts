@@ -4,6 +4,7 @@ interface Problem {
   code?: string
   status?: number
   message?: string
+  retryAfter?: number
 }
 
 /** By the protocols' own codes: GoTrue's are words, Postgres's and PostgREST's have five characters or a prefix. */
@@ -17,6 +18,17 @@ const byCode: Record<string, string> = {
   signup_disabled: 'New accounts are not taken here at the moment.',
   user_banned: 'This account is closed.',
   over_request_rate_limit: 'Too many tries. Wait a minute, then try again.',
+  quota_exceeded: 'You have translated as much as you may for now.',
+  too_large: 'This note is too long to be translated.',
+  no_translator: 'This server has no translator, so nothing was translated.',
+  no_mailer: 'This server sends no mail, so nothing was sent.',
+  no_note: 'This note is not there any more.',
+  rate_limited: 'That was often enough for now.',
+  recipient_limited: 'Your address has had enough mail for now.',
+  not_allowed: 'Your account has no address that it could be sent to.',
+  service_unavailable: 'The translator cannot be reached.',
+  upstream_failed: 'The translator gave no usable answer.',
+  upstream_timeout: 'The translator did not answer in time.',
   PT413: 'This note is too long to be saved.',
   PT429: 'Too many changes at once. Wait a minute, then try again.',
   '23514': 'This note is too long to be saved.',
@@ -26,6 +38,8 @@ const byCode: Record<string, string> = {
 
 const over = new Set([
   'bad_jwt',
+  'bad_token',
+  'unauthenticated',
   'no_authorization',
   'session_not_found',
   'session_expired',
@@ -44,6 +58,14 @@ const isUnreachable = ({ name, message, status }: Problem): boolean =>
   (name === 'AuthRetryableFetchError' && !status) ||
   /failed to fetch|networkerror|load failed|fetch failed/i.test(message ?? '')
 
+/** @param seconds As in `Retry-After`. */
+function later(seconds: number): string {
+  if (seconds <= 60) return 'Try again shortly.'
+  const [count, unit] =
+    seconds < 5400 ? [Math.ceil(seconds / 60), 'minute'] : [Math.ceil(seconds / 3600), 'hour']
+  return `Try again in ${count} ${unit}${count === 1 ? '' : 's'}.`
+}
+
 /** An error in plain words. What the server said is kept back unless nothing better is known. */
 export function inWords(error: unknown): string {
   const problem = error as Problem
@@ -53,7 +75,7 @@ export function inWords(error: unknown): string {
       : 'You are offline. Try again when the connection is back.'
   if (isOver(problem)) return 'Your session has ended. Sign in again.'
   const known = byCode[problem.code ?? '']
-  if (known) return known
+  if (known) return problem.retryAfter ? `${known} ${later(problem.retryAfter)}` : known
   if (problem.status === 429) return 'Too many tries. Wait a minute, then try again.'
   if ((problem.status ?? 0) >= 500) return 'The server has a problem. Try again shortly.'
   return `That did not work: ${problem.message ?? 'no reason was given'}.`.replace(/\.+$/, '.')

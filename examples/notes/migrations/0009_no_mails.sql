@@ -1,0 +1,2 @@
+-- Mail is kept by `leanto/email/capture` now.
+DROP TABLE mails;

@@ -17,7 +17,7 @@ const { mailer, sms } = inbox
 // Budgets are spent and never end: without them the statements would be others than in life.
 const limits = {
   ...{ guesses: plenty, signIns: plenty, signUps: plenty, messages: plenty, inbox: plenty },
-  ...{ mails: plenty, texts: plenty, flows: plenty },
+  ...{ account: plenty, mails: plenty, texts: plenty, flows: plenty },
 }
 const options = { mailer, sms, limits, password: { formats: [bcrypt] } }
 let time: ReturnType<typeof timer>

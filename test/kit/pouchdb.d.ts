@@ -24,6 +24,7 @@ declare namespace PouchDB {
 
   interface Sync extends Promise<{ push?: Replicated; pull?: Replicated }> {
     cancel(): void
+    on(event: 'complete', listener: (one: unknown) => void): Sync
   }
 
   interface Database {

@@ -3,10 +3,16 @@ import { env } from 'cloudflare:workers'
 import { forbidden, owned, shared, sync, type Written } from 'leanto/sync'
 import { find } from 'leanto/sync/find'
 import { upkeep } from 'leanto/sync/upkeep'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { clock, freshDatabase, makeBase, mount } from '../kit/world.ts'
 import { makeDocs, open, people } from './store.ts'
 import { openDatabase } from './world.ts'
+
+// Other files go by the same clock.
+const began = clock.time
+afterAll(() => {
+  clock.time = began
+})
 
 const base = makeBase()
 const scopeOf = () => base.scope({ env })

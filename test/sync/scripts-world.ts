@@ -3,7 +3,7 @@ import { find } from 'leanto/sync/find'
 import { scripts } from 'leanto/sync/scripts'
 import { measurer } from '../kit/measure.ts'
 import { type Ask, makeBase, mount } from '../kit/world.ts'
-import { alice, people } from './store.ts'
+import { alice, open, people } from './store.ts'
 
 export const base = makeBase()
 export const databases = {

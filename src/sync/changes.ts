@@ -49,15 +49,14 @@ export async function changesPage(
   input: PageInput,
 ): Promise<ChangesPage> {
   const lines: ChangeLine[] = []
-  let at = input.since
-  for (let steps = 1; ; steps++) {
-    const left = input.limit - lines.length
-    const part = await readPart(scope, place, { ...input, since: at, limit: left })
+  let last: ChangesPage | undefined
+  let steps = 0
+  for await (const part of changesParts(scope, place, input)) {
     for (const line of part.lines) lines.push(line)
-    at = part.lastSeq
-    if (part.ended || lines.length >= input.limit || (steps >= mostSteps && lines.length > 0))
-      return { lines, lastSeq: part.lastSeq, pending: part.pending }
+    last = part
+    if (++steps >= mostSteps && lines.length > 0) break
   }
+  return { ...(last as ChangesPage), lines }
 }
 
 /** Reads the feed in parts of a size that fits in memory. */

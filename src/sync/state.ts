@@ -86,14 +86,20 @@ export function attachmentsOf(state: State, rev: string | null): Attachments[] {
   return found.filter((one): one is Attachments => one !== null && one !== undefined)
 }
 
-/** Applies an edit that made its own revision. @returns That. */
+/** Applies an edit that makes its own revision. @param input.parent As `parentOf` says. @returns That revision. */
 export async function applyEdit(
   state: State,
   incoming: Incoming,
-  attachments: Attachments | null,
-  channels: readonly string[] | null,
+  {
+    parent,
+    attachments,
+    channels,
+  }: {
+    parent: ReturnType<typeof parentOf>
+    attachments: Attachments | null
+    channels: readonly string[] | null
+  },
 ): Promise<string> {
-  const parent = parentOf(state, incoming)
   const hash = await hashOf({
     deleted: incoming.deleted,
     parent,

@@ -69,7 +69,6 @@ export function watcher(notifier?: Notifier): Watcher {
     async open(scope, place) {
       const key = keyOf(place)
       const listening = await notifier?.listen(scope, key).catch(() => undefined)
-      const slowest = listening ? notifiedPoll : slowestPoll
       let polls = 0
       // A hint wakes once: it may be of a tenant whose database has the same name.
       let used = 0
@@ -78,7 +77,7 @@ export function watcher(notifier?: Notifier): Watcher {
       let next = Date.now() + (listening ? 0 : delay)
       const ask = async (): Promise<number> => {
         polls++
-        delay = Math.min(delay * 1.5, slowest)
+        delay = Math.min(delay * 1.5, slowestPoll)
         const row = await placed(
           scope,
           place,

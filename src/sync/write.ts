@@ -236,7 +236,7 @@ async function apply(
   const channels = checkWrite(place, version)
   await validator?.(docOf(incoming, attachments, rev), old)
   return newEdits
-    ? applyEdit(state, incoming, attachments, channels)
+    ? applyEdit(state, incoming, { parent, attachments, channels })
     : applyReplicated(state, incoming, attachments, channels)
 }
 

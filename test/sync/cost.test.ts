@@ -121,5 +121,8 @@ describe('what it costs', () => {
   it('_all_docs: 1 trip, a row a line', () =>
     costs(`/lean-a/_all_docs?startkey="d00100"&limit=${n}&include_docs=true`, {}, [1, 2 + n, 0]))
 
+  it('_find of one id: 2 trips, and no other document', () =>
+    costs('/lean-a/_find', { body: { selector: { _id: 'd00007' } } }, [2, 6, 0]))
+
   it('the database: 1 trip, 1 row', () => costs('/lean-a', {}, [1, 1, 0]))
 })

@@ -11,6 +11,7 @@ import {
   byId,
   type Choice,
   choose,
+  idOf,
   indexesOf,
   isNamed,
   type MangoIndex,
@@ -152,6 +153,7 @@ async function readPage(
   const down = input.sort.descending
   const beyond = down ? '<' : '>'
   if (!source) {
+    const id = idOf(input.node)
     // By id: the keys of the index of all documents are the ids themselves.
     const { results } = await inDatabase(scope, place, [
       placed(
@@ -159,6 +161,7 @@ async function readPage(
         place,
         `SELECT ${columnsFor(place, values)}, '' sort FROM leanto_sync_documents d INDEXED BY leanto_sync_documents_id
          WHERE d.db = ${databaseId} ${after ? `AND d.id ${beyond} ${at(after[1])}` : ''}
+           ${id === undefined ? '' : `AND d.id = ${at(id)}`}
            AND NOT (d.id >= '_design/' AND d.id < '_design0') AND d.deleted = 0 AND ${seenSql(place, values)}
          ORDER BY d.id ${down ? 'DESC' : ''} LIMIT ${at(size)}`,
         values,

@@ -120,6 +120,14 @@ function conditionsOf(node: Node): Condition[] {
   return node.kind === 'and' ? node.nodes.flatMap(conditionsOf) : []
 }
 
+/** The one id that a selector asks for, `undefined` if it may be another. */
+export const idOf = (node: Node): string | undefined => {
+  const same = conditionsOf(node).find(
+    ({ path, operator }) => operator === '$eq' && path.length === 1 && path[0] === '_id',
+  )
+  return typeof same?.argument === 'string' ? same.argument : undefined
+}
+
 /** Whether what a selector finds has a field. */
 function requires(node: Node, field: string): boolean {
   if (node.kind === 'and') return node.nodes.some((one) => requires(one, field))
@@ -182,7 +190,8 @@ export function choose(
         'no_usable_index',
         'No index exists for this sort, try indexing by the sort fields.',
       )
-    return { index: byId, ...boundsOf(['_id'], conditions) }
+    // Ids are in the order of bytes, which is not that of a selector: its bounds are none of theirs.
+    return { index: byId, low: '', high: 'ff' }
   }
   return { index: best.index, low: best.bounds.low, high: best.bounds.high }
 }

@@ -10,7 +10,7 @@ const isLeaf = `(
     || 'd ' || substr(r.rev, instr(r.rev, '-') + 1) || ' ') > 0)`
 
 /**
- * Drops the bodies of revisions that are no leaves, and the bytes that no revision has. One trip after the database's.
+ * Drops the bodies of revisions that are no leaves, and the bytes that no revision has. One trip.
  *
  * @throws {Fault} `not_found` (404).
  * @see https://docs.couchdb.org/en/stable/api/database/compact.html
@@ -70,6 +70,7 @@ export async function forgetTombstones(
        WHERE s.db = b.id`,
     ),
     run(`DELETE FROM leanto_sync_revisions WHERE (db, id) IN (SELECT d.db, d.id FROM ${old})`),
+    run(`DELETE FROM leanto_sync_left WHERE (db, id) IN (SELECT d.db, d.id FROM ${old})`),
     run(`DELETE FROM leanto_sync_documents WHERE (db, seq) IN (SELECT d.db, d.seq FROM ${old})`),
   ])
 }

@@ -93,7 +93,9 @@ function forget(scope: Scope, database: DatabaseRow, { id, row }: { id: string; 
   const run = (sql: string, ...more: unknown[]) =>
     scope.db.prepare(sql).bind(database.id, id, row.seq, ...more)
   return [
-    run(`DELETE FROM leanto_sync_revisions WHERE db = ?1 AND id = ?2 AND ${still}`),
+    ...['revisions', 'left'].map((table) =>
+      run(`DELETE FROM leanto_sync_${table} WHERE db = ?1 AND id = ?2 AND ${still}`),
+    ),
     run(countSql, row.deleted ? 0 : -1, row.deleted ? -1 : 0, -row.size),
     run('DELETE FROM leanto_sync_documents WHERE db = ?1 AND id = ?2 AND seq = ?3 RETURNING id'),
   ]

@@ -58,6 +58,12 @@ export function isPublicAddress(address: string): boolean {
 const closedNames =
   /(?:^|\.)(?:localhost|local|localdomain|internal|intranet|private|corp|home|lan|home\.arpa|onion)$/
 
+/** @param hostname Of a URL, and no address. */
+export function isClosedName(hostname: string): boolean {
+  const name = hostname.replace(/\.+$/, '')
+  return closedNames.test(name) || !name.includes('.')
+}
+
 /** @returns Why a URL may not be called, or `undefined` if as far as it says itself it may. Its name is still to be resolved. */
 export function closedUrl(url: URL): string | undefined {
   if (url.protocol !== 'https:') return 'must begin with https://'
@@ -65,7 +71,7 @@ export function closedUrl(url: URL): string | undefined {
   const host = url.hostname.replace(/\.+$/, '')
   if (isLiteral(host))
     return isPublicAddress(host.replace(/^\[|\]$/g, '')) ? undefined : 'is not a public address'
-  return closedNames.test(host) || !host.includes('.') ? 'is not a public name' : undefined
+  return isClosedName(host) ? 'is not a public name' : undefined
 }
 
 const isLiteral = (host: string): boolean => host.startsWith('[') || ipv4Shape.test(host)

@@ -1,3 +1,4 @@
+import { isClosedName } from '../core/address.ts'
 import { coreFaults } from '../core/fault.ts'
 import type { Scope } from '../core/scope.ts'
 import type { Setting } from './definition.ts'
@@ -12,9 +13,6 @@ const loopback = /^(?:localhost|.+\.localhost|\[::1\]|127(?:\.\d{1,3}){3})$/
 // A certificate names hosts. A service at an address alone, whichever it is, is a mistake or an attack.
 const isAddress = (hostname: string) => hostname.startsWith('[') || /^[\d.]+$/.test(hostname)
 
-const isInside = (hostname: string) =>
-  !hostname.includes('.') || /\.(?:local|internal|home\.arpa|lan|localdomain)\.?$/.test(hostname)
-
 /** @returns Why a service cannot be there; `undefined` if it can. */
 export function wrongOrigin(value: unknown, local: boolean): string | undefined {
   const url = typeof value === 'string' ? URL.parse(value) : null
@@ -24,7 +22,7 @@ export function wrongOrigin(value: unknown, local: boolean): string | undefined 
     return local ? undefined : 'may be a loopback host in local development only'
   if (url.protocol !== 'https:') return 'must be an https: address'
   if (isAddress(url.hostname)) return 'must name a host, not an IP address'
-  if (isInside(url.hostname)) return 'must be a public host; reach a private one by `fetch`'
+  if (isClosedName(url.hostname)) return 'must be a public host; reach a private one by `fetch`'
   return undefined
 }
 

@@ -345,21 +345,6 @@ describe('when the database fails', () => {
   })
 })
 
-describe('upkeep', () => {
-  it('forgets counters whose window is over', async () => {
-    const module = make({
-      quota: { user: { requests: { minute: 9, day: 9 } } },
-    })
-    await translate()
-    clock.advance(59)
-    await module.scheduled?.(makeBase().scope({ env }), clock.time)
-    expect(Object.keys(await counters())).toHaveLength(2)
-    clock.advance(1)
-    await module.scheduled?.(makeBase().scope({ env }), clock.time)
-    expect(Object.keys(await counters())).toEqual(['deepl:user:ada:day'])
-  })
-})
-
 describe('what a call costs', () => {
   const costOf = async (options: Partial<ServiceOptions<Env>>) => {
     const base = makeBase()

@@ -1,3 +1,4 @@
+import type { QueryResult, Statement } from '../core/database.ts'
 import { Fault } from '../core/fault.ts'
 import type { Scope } from '../core/scope.ts'
 import { databaseId, inDatabase, type Place, placed, runAll } from './database.ts'
@@ -37,15 +38,8 @@ export async function bulkGet(
   const asked = parseBody(body)
   const wanted = asked.filter((one): one is Wanted => !('error' in one))
   const ids = [...new Set(wanted.map(({ id }) => id))]
-  const values: unknown[] = [JSON.stringify(ids)]
   const { database, results } = await inDatabase(scope, place, [
-    placed(
-      scope,
-      place,
-      `SELECT ${columnsFor(place, values)} FROM json_each(?3) w
-       CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`,
-      values,
-    ),
+    documents(scope, place, ids),
     ...(channelsOf(place) === null ? [] : [leftStatement(scope, place, ids)]),
   ])
   const losses = new Map(
@@ -56,11 +50,7 @@ export async function bulkGet(
       ),
     ),
   )
-  const rows = new Map(
-    ((results[0]?.results ?? []) as unknown as FullRow[])
-      .filter((row) => visible(place, row))
-      .map((row) => [row.id, row] as const),
-  )
+  const rows = byId(place, results[0])
   const aside = await asideOf(scope, place, database.id, wanted, rows)
   const opened = asked.map((one) => {
     if ('error' in one) return { one, open: [] }
@@ -132,30 +122,61 @@ function parseBody(body: unknown): (Wanted | Refused)[] {
   })
 }
 
-/** The revisions that are kept aside, of those documents of which more than the winner is wanted. */
+const documents = (scope: Scope, place: Place, ids: readonly string[]): Statement => {
+  const values: unknown[] = [JSON.stringify(ids)]
+  return placed(
+    scope,
+    place,
+    `SELECT ${columnsFor(place, values)} FROM json_each(?3) w
+     CROSS JOIN leanto_sync_documents d ON d.db = ${databaseId} AND d.id = w.value`,
+    values,
+  )
+}
+
+const byId = (place: Place, result: QueryResult | undefined): Map<string, FullRow> =>
+  new Map(
+    ((result?.results ?? []) as unknown as FullRow[])
+      .filter((row) => visible(place, row))
+      .map((row) => [row.id, row] as const),
+  )
+
+/**
+ * The revisions that are kept aside, of those documents of which more than the winner is wanted.
+ *
+ * @param rows Are read anew for these, in the same transaction: a write in between moves revisions from one table to the
+ * other, and a client takes one that is in neither for a failure of the whole.
+ */
 async function asideOf(
   scope: Scope,
   place: Place,
   database: number,
   wanted: readonly Wanted[],
-  rows: ReadonlyMap<string, FullRow>,
+  rows: Map<string, FullRow>,
 ): Promise<Map<string, Map<string, VersionRow>>> {
   const aside = new Map<string, Map<string, VersionRow>>()
-  const ids = wanted
+  const torn = wanted
     .filter(({ id, rev }) => {
       const row = rows.get(id)
       return row !== undefined && (rev === undefined ? row.tree.includes('\n') : rev !== row.rev)
     })
     .map(({ id }) => id)
+  const ids = [...new Set(torn)]
   if (ids.length === 0) return aside
-  const [found] = await runAll(scope, [
+  const [again, found] = await runAll(scope, [
+    documents(scope, place, ids),
     scope.db
       .prepare(
         `SELECT r.id, r.rev, r.deleted, r.channels, r.atts, r.body FROM json_each(?2) w
          CROSS JOIN leanto_sync_revisions r ON r.db = ?1 AND r.id = w.value`,
       )
-      .bind(database, JSON.stringify([...new Set(ids)])),
+      .bind(database, JSON.stringify(ids)),
   ])
+  const fresh = byId(place, again)
+  for (const id of ids) {
+    const row = fresh.get(id)
+    if (row) rows.set(id, row)
+    else rows.delete(id)
+  }
   for (const row of (found?.results ?? []) as unknown as VersionRow[]) {
     if (!visible(place, row)) continue
     const mine = aside.get(row.id) ?? new Map()

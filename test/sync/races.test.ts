@@ -62,6 +62,44 @@ describe('races', () => {
     await consistent()
   })
 
+  it('a branch that is edited while it is fetched is answered, by what it has become', async () => {
+    const db = await openDatabase('lean-a')
+    const branch = (rev: string, ids: string[]) => ({
+      new_edits: false,
+      docs: [{ _id: 'a', _rev: rev, _revisions: { start: ids.length, ids } }],
+    })
+    await db.post('/_bulk_docs', branch('2-c', ['c', 'r']))
+    await db.post('/_bulk_docs', branch('2-b', ['b', 'r']))
+    let calls = 0
+    // Between the two trips of the reading, the losing branch grows and becomes the winner.
+    const between = new Proxy(env.DB, {
+      get(target, name) {
+        if (name !== 'withSession')
+          return typeof target[name as 'batch'] === 'function'
+            ? target[name as 'batch'].bind(target)
+            : target[name as 'batch']
+        return (constraint: string) => {
+          const session = target.withSession(constraint)
+          return {
+            prepare: session.prepare.bind(session),
+            getBookmark: session.getBookmark.bind(session),
+            async batch(statements: D1PreparedStatement[]) {
+              if (++calls === 2) await db.post('/_bulk_docs', branch('3-z', ['z', 'b', 'r']))
+              return session.batch(statements)
+            },
+          }
+        }
+      },
+    })
+    const ask = mount({ '/': makeDocs(makeBase({ db: () => between as never })) })
+    const response = await ask('/lean-a/_bulk_get?revs=true&latest=true', {
+      body: { docs: [{ id: 'a', rev: '2-b' }] },
+    })
+    const { results } = (await response.json()) as { results: Json[] }
+    expect(calls).toBe(2)
+    expect(results[0].docs).toMatchObject([{ ok: { _rev: '3-z' } }])
+  })
+
   it('writes, deletions and bulks of many at once leave the counts right', async () => {
     const db = await openDatabase('lean-x')
     const ids = ['a', 'b', 'c', 'd']

@@ -23,6 +23,8 @@ declare namespace PouchDB {
   }
 
   interface Sync extends Promise<{ push?: Replicated; pull?: Replicated }> {
+    push: Promise<Replicated>
+    pull: Promise<Replicated>
     cancel(): void
     on(event: 'complete', listener: (one: unknown) => void): Sync
   }

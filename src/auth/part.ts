@@ -13,7 +13,7 @@ import type { Caller } from './session.ts'
 import type { Settings } from './settings.ts'
 import type { Origin } from './sign-up.ts'
 import type { Verbs } from './verbs.ts'
-import type { Session, User, UserRow } from './wire.ts'
+import type { Session, SessionRow, User, UserRow } from './wire.ts'
 
 /** What routes reach, those of `auth` itself and those of its parts. */
 export interface Doors {
@@ -79,6 +79,8 @@ export interface AuthPart {
   readonly provider?: { readonly name: string }
   /** SQL expressions over the user `u`, each with `AS name`, read wherever a user is read. */
   readonly columns?: readonly string[]
+  /** SQL expressions over the session `s`, each with `AS name`, read wherever a session is: for `claims`. */
+  readonly sessionColumns?: readonly string[]
   /** Adds to the user that is shown what was read by `columns`. */
   readonly show?: (row: UserRow & Record<string, unknown>, user: User) => User
   /** Runs before a user changes themselves; throws a Fault to refuse. `session` has the session's `aal`. */
@@ -125,8 +127,11 @@ export interface AuthPart {
     scope: Scope,
     input: Refresh & Origin,
   ) => Promise<Session> | undefined
-  /** Claims of an access token, which the host's hook cannot set. */
-  readonly claims?: (user: User, session: { aal: string }) => Record<string, unknown>
+  /** Claims of an access token, which the host's hook cannot set; `session` has what `columns` and `sessionColumns` read. */
+  readonly claims?: (
+    user: User,
+    session: SessionRow & Record<string, unknown>,
+  ) => Record<string, unknown>
   /** Refuses whom other modules and the host's routes must not meet, although their token is good. */
   readonly admit?: (settings: Settings, scope: Scope, principal: Principal) => void | Promise<void>
   /** Joins the upkeep's batch. */

@@ -72,8 +72,8 @@ export const refresh =
       .bind(parentHash, now - grace)
     const read = scope.db
       .prepare(
-        `SELECT ${settings.userColumns}, p.used_at, p.expires_at, p.child, s.id AS session_id,
-           s.created_at AS session_created_at, s.not_after, s.aal, s.amr
+        `SELECT ${settings.userColumns}, p.used_at, p.expires_at, p.child,
+           ${settings.sessionColumns}
          FROM leanto_auth_refresh_tokens p
          LEFT JOIN leanto_auth_sessions s ON s.id = p.session_id
          LEFT JOIN leanto_auth_users u ON u.id = s.user_id

@@ -109,8 +109,7 @@ export async function startSession(
 export const readSession = (settings: Settings, scope: Scope, id: string): Statement =>
   scope.db
     .prepare(
-      `SELECT ${settings.userColumns}, s.id AS session_id, s.created_at AS session_created_at,
-         s.not_after, s.aal, s.amr
+      `SELECT ${settings.userColumns}, ${settings.sessionColumns}
        FROM leanto_auth_sessions s JOIN leanto_auth_users u ON u.id = s.user_id WHERE s.id = ?`,
     )
     .bind(id)
@@ -159,7 +158,7 @@ export async function answerSession(
     amr: JSON.parse(row.amr) as Amr[],
     session_id: id,
     is_anonymous: user.is_anonymous,
-    ...Object.assign({}, ...settings.parts.map((part) => part.claims?.(user, row))),
+    ...Object.assign({}, ...settings.parts.map((part) => part.claims?.(user, { ...row }))),
   }
   return {
     access_token: await new SignJWT({ ...(await settings.claims(scope, user)), ...claims })

@@ -7,7 +7,14 @@ import type { MailTemplates } from './mails.ts'
 import type { AuthEvent, AuthPart } from './part.ts'
 import type { PasswordCheck, PasswordFormat } from './password.ts'
 import { allowList } from './redirect.ts'
-import { type Metadata, toUser, type User, type UserRow, userColumns } from './wire.ts'
+import {
+  type Metadata,
+  sessionColumns,
+  toUser,
+  type User,
+  type UserRow,
+  userColumns,
+} from './wire.ts'
 
 type Awaitable<T> = T | Promise<T>
 
@@ -164,6 +171,7 @@ export interface Settings {
   readonly parts: readonly AuthPart[]
   /** What to select of a user `u`: a `UserRow`, and what the parts add. */
   readonly userColumns: string
+  readonly sessionColumns: string
   readonly toUser: (row: UserRow) => User
   readonly password: {
     readonly minLength: number
@@ -286,6 +294,9 @@ export function settingsOf<Env>(options: AuthOptions<Env>): Settings {
     mails: options.mails ?? {},
     parts,
     userColumns: [userColumns, ...parts.flatMap(({ columns }) => columns ?? [])].join(', '),
+    sessionColumns: [sessionColumns, ...parts.flatMap((part) => part.sessionColumns ?? [])].join(
+      ', ',
+    ),
     toUser: (row: UserRow) =>
       parts.reduce((user, { show }) => show?.(row as never, user) ?? user, toUser(row)),
     password: {

@@ -25,7 +25,7 @@ import { checkPassword, hashPassword, verifyPassword } from './password.ts'
 import type { Caller } from './session.ts'
 import type { Settings } from './settings.ts'
 import type { LinkTarget } from './sign-up.ts'
-import type { Metadata, SessionRow, User, UserRow } from './wire.ts'
+import { type Metadata, type SessionRow, sessionColumns, type User, type UserRow } from './wire.ts'
 
 export interface UpdateUser extends Caller, LinkTarget {
   /** Changes once it is confirmed from both mailboxes. */
@@ -57,8 +57,7 @@ export function callerStatement(settings: Settings, scope: Scope, caller: Caller
   const session = sessionOf(scope, caller)
   return scope.db
     .prepare(
-      `SELECT ${settings.userColumns}, s.id AS session_id, s.created_at AS session_created_at,
-         s.not_after, s.aal, s.amr
+      `SELECT ${settings.userColumns}, ${sessionColumns}
        FROM leanto_auth_users u LEFT JOIN ${session.sql} s ON s.user_id = u.id WHERE u.id = ?`,
     )
     .bind(...session.values, caller.userId)

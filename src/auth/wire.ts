@@ -66,6 +66,10 @@ export const userColumns = `u.*, (
     'created_at', i.created_at, 'updated_at', i.updated_at) ORDER BY i.created_at, i.id)
   FROM leanto_auth_identities i WHERE i.user_id = u.id) AS identities`
 
+/** What every read of a user `u` with a session `s` selects besides `userColumns`. */
+export const sessionColumns = `s.id AS session_id, s.created_at AS session_created_at, s.not_after,
+  s.aal, s.amr`
+
 export type Metadata = Record<string, unknown>
 
 /** How a user has proven who they are. */

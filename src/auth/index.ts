@@ -2,6 +2,7 @@ import type { Base } from '../core/bind.ts'
 import { Fault } from '../core/fault.ts'
 import { type Guards, guards } from '../core/guard.ts'
 import { identity } from '../core/identity.ts'
+import { unbound } from '../core/jwt.ts'
 import { purgeLimits } from '../core/limit.ts'
 import type { Migration } from '../core/migrate.ts'
 import type { Module } from '../core/module.ts'
@@ -60,7 +61,7 @@ export function auth<Env>(base: Base<Env>, options: AuthOptions<Env>): Auth {
   const settings = settingsOf(options)
   const verbs = verbsOf(settings)
   const { parts } = settings
-  const port = admitting(settings, identity(verifierOf(settings), proofsOf(settings)))
+  const port = admitting(settings, schemed(settings, verifierOf(settings)))
   const doors: Doors = {
     settings,
     verbs,
@@ -107,6 +108,25 @@ const admitting = (settings: Settings, { principal }: Identity): Identity => ({
   },
 })
 
+/** An Identity over bearer tokens, and over the schemes that the parts bring. */
+function schemed(settings: Settings, verify: ReturnType<typeof verifierOf>): Identity {
+  const { principal } = identity(verify, proofsOf(settings))
+  return {
+    async principal(scope, request) {
+      const bearer = (token: string) => {
+        const headers = new Headers(request.headers)
+        headers.set('authorization', `Bearer ${token}`)
+        return principal(scope, new Request(request.url, { headers }))
+      }
+      for (const part of settings.parts) {
+        const found = await part.scheme?.(settings, scope, request, bearer)
+        if (found) return found
+      }
+      return unbound(await principal(scope, request))
+    },
+  }
+}
+
 /** A route, past the parts that look at its requests first. */
 const guarded =
   (parts: readonly AuthPart[]) =>
@@ -126,7 +146,7 @@ const guarded =
 /** As the port, but a token that does not verify is 403 `bad_jwt`, as GoTrue has it. */
 function gotrueCaller(settings: Settings) {
   const verify = verifierOf(settings)
-  const strict = identity(async (scope, token) => {
+  const strict = schemed(settings, async (scope, token) => {
     try {
       return await verify(scope, token)
     } catch (error) {
@@ -134,7 +154,7 @@ function gotrueCaller(settings: Settings) {
         throw authFaults.bad_jwt({ cause: error })
       throw error
     }
-  }, proofsOf(settings))
+  })
   return async (scope: Scope, request: Request): Promise<Caller> => {
     const principal = await strict.principal(scope, request)
     if (principal.role !== 'authenticated') throw authFaults.no_authorization()

@@ -115,6 +115,16 @@ export interface AuthPart {
   readonly guard?: (scope: Scope, request: Request, route: RouteEntry) => void | Promise<void>
   /** A token that a request shows elsewhere than in `Authorization`. @throws {Fault} to refuse the request. */
   readonly credential?: (scope: Scope, request: Request) => string | null
+  /**
+   * Whose a request is whose `Authorization` has a scheme of its own; nothing for any other. `bearer` says whose a token is, also
+   * one that is bound to a key, which the scheme must ask a proof of. @throws {Fault} to refuse the request.
+   */
+  readonly scheme?: (
+    settings: Settings,
+    scope: Scope,
+    request: Request,
+    bearer: (token: string) => Promise<Principal>,
+  ) => Promise<Principal> | undefined
   /** Whose API key this is, if it is none of the derived ones. */
   readonly keyed?: (scope: Scope, key: string) => Promise<Principal | null>
   /** Verifies a token of another issuer; `null` if it is none of its own. @throws {Fault} `bad_token` (401). */

@@ -48,3 +48,17 @@ export async function verifyJwt(
 /** A valid token's bearer. Never `service`, whatever `role` the token claims: only the secret API key is that. */
 export const principalOf = (claims: Claims): Principal =>
   Object.freeze({ id: claims.sub, role: 'authenticated', claims: Object.freeze(claims) })
+
+/**
+ * A principal whose token is a bearer's. One that is bound to a key (`cnf`, RFC 7800) is worth nothing without a proof of that
+ * key (RFC 9449, 7.2): whoever has stolen it shows it just like this.
+ *
+ * @throws {Fault} `bad_token` (401).
+ */
+export function unbound(principal: Principal): Principal {
+  if (principal.claims.cnf === undefined) return principal
+  throw coreFaults.bad_token({
+    message: 'This token is bound to a key: it must come with a proof, by DPoP',
+    headers: { 'www-authenticate': 'DPoP error="invalid_token"' },
+  })
+}

@@ -87,7 +87,7 @@ const translated = new Map<string, (fault: Fault) => Fault>(
         ...(to === 'PGRST102' ? {} : { message }),
         ...(typeof details === 'string' ? { details } : {}),
         hint,
-        headers: to === 'PGRST301' ? { ...headers, 'www-authenticate': 'Bearer' } : headers,
+        headers: to === 'PGRST301' ? { 'www-authenticate': 'Bearer', ...headers } : headers,
         cause,
       }),
   ]),

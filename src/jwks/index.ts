@@ -3,7 +3,7 @@ import type { Base } from '../core/bind.ts'
 import { coreFaults } from '../core/fault.ts'
 import { type Guards, guards } from '../core/guard.ts'
 import { identity } from '../core/identity.ts'
-import { principalOf, verifyJwt } from '../core/jwt.ts'
+import { principalOf, unbound, verifyJwt } from '../core/jwt.ts'
 import type { Identity } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
 import { type KeyRing, keyRing } from './keys.ts'
@@ -80,8 +80,10 @@ export function jwks<Env>(base: Base<Env>, options: JwksOptions<Env>): ForeignId
     const keyOf: JWTVerifyGetKey = (header, jws) => keys.find(scope, header, jws)
     const issuer = setting(scope, 'issuer')
     const audience = setting(scope, 'audience')
-    return principalOf(
-      await verifyJwt(token, keyOf, { issuer, audience, algorithms, now: scope.now() }),
+    return unbound(
+      principalOf(
+        await verifyJwt(token, keyOf, { issuer, audience, algorithms, now: scope.now() }),
+      ),
     )
   })
   return Object.freeze({ ...made, ...guards(base, made) })

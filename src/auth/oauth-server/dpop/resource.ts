@@ -1,0 +1,89 @@
+import { coreFaults, Fault } from '../../../core/fault.ts'
+import type { Principal } from '../../../core/ports.ts'
+import type { Scope } from '../../../core/scope.ts'
+import type { Settings } from '../../settings.ts'
+import type { DpopSettings } from './index.ts'
+import { noncesOf, takeProof } from './once.ts'
+import { proofAlgorithms, verifyProof } from './proof.ts'
+
+const scheme = /^DPoP +([\w.~+/-]+=*) *$/i
+
+/**
+ * Whose a request is that comes with `Authorization: DPoP` and a proof of the token's key (RFC 9449, 7.1); nothing for any
+ * other. One trip more than a bearer's, by which the proof is used up; none for what is refused before.
+ *
+ * @param bearer Says whose a token is.
+ * @throws {Fault} `bad_token` (401), with a challenge that says what is wrong.
+ */
+export const boundTo =
+  (dpop: DpopSettings) =>
+  (
+    settings: Settings,
+    scope: Scope,
+    request: Request,
+    bearer: (token: string) => Promise<Principal>,
+  ): Promise<Principal> | undefined => {
+    const header = request.headers.get('authorization')
+    if (!header || !/^DPoP\b/i.test(header)) return undefined
+    const token = header.match(scheme)?.[1]
+    return token
+      ? prove(dpop, settings, scope, { request, token, bearer })
+      : Promise.reject(refused('invalid_token', 'Authorization must be: DPoP <token>'))
+  }
+
+interface Shown {
+  readonly request: Request
+  readonly token: string
+  readonly bearer: (token: string) => Promise<Principal>
+}
+
+async function prove(
+  dpop: DpopSettings,
+  settings: Settings,
+  scope: Scope,
+  { request, token, bearer }: Shown,
+): Promise<Principal> {
+  const principal = await bearer(token)
+  const jkt = (principal.claims.cnf as { jkt?: unknown } | undefined)?.jkt
+  if (typeof jkt !== 'string') throw refused('invalid_token', 'This token is bound to no key')
+  const shown = request.headers.get('dpop')
+  if (!shown) throw refused('invalid_dpop_proof', 'DPoP must have a proof')
+  const nonces = dpop.nonce ? await noncesOf(scope) : undefined
+  const { method, url } = request
+  const proof = await verifyProof(shown, {
+    method,
+    urls: urlsOf(dpop, settings, scope, url),
+    now: scope.now(),
+    seconds: dpop.seconds,
+    nonces,
+    accessToken: token,
+  }).catch((error: unknown) => {
+    throw error instanceof Fault ? refused(error.code, error.message, error) : error
+  })
+  if (proof.jkt !== jkt) throw refused('invalid_token', 'This token is bound to another key')
+  const { results } = await (await takeProof(scope, proof)).all()
+  if (results.length !== 1) throw refused('invalid_dpop_proof', 'DPoP proof was used before')
+  return principal
+}
+
+/** A request's URL by each origin that the app has. Its own host name is what it says itself: it does not count. */
+export const urlsOf = (
+  { origins }: DpopSettings,
+  settings: Settings,
+  scope: Scope,
+  url: string,
+): string[] => {
+  const { pathname } = new URL(url)
+  return [settings.site(scope), ...origins].map((origin) => origin + pathname)
+}
+
+/** RFC 9449, 7.1. What the proof is told of it leaves by its own words, which are ours. */
+function refused(error: string, message: string, { headers, ...fault }: Partial<Fault> = {}) {
+  const algs = proofAlgorithms.join(' ')
+  const challenge = `DPoP error="${error}", error_description="${message}", algs="${algs}"`
+  return coreFaults.bad_token({
+    message,
+    headers: { ...headers, 'www-authenticate': challenge },
+    cause: fault.cause,
+  })
+}

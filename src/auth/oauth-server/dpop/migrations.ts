@@ -2,7 +2,7 @@ import type { Migration } from '../../../core/migrate.ts'
 
 export const dpopMigrations: readonly Migration[] = [
   {
-    id: '0006_dpop',
+    id: '0021_dpop',
     sql: [
       // By period first: what has ended lies together, and needs no index of its own, which each request would write.
       `CREATE TABLE IF NOT EXISTS leanto_auth_dpop_proofs (

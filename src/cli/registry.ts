@@ -35,6 +35,10 @@ const registry: Record<string, Entry> = {
     module: 'auth',
     load: async () => (await import('../auth/passkeys/migrations.ts')).passkeyMigrations,
   },
+  'auth/oauth-server': {
+    module: 'auth',
+    load: async () => (await import('../auth/oauth-server/migrations.ts')).oauthServerMigrations,
+  },
   'auth/wallets': { module: 'auth', load: async () => [] },
   'auth/passwords': { module: 'auth', load: async () => [] },
   'auth/providers': { module: 'auth', load: async () => [] },

@@ -39,6 +39,14 @@ const registry: Record<string, Entry> = {
     module: 'auth',
     load: async () => (await import('../auth/oauth-server/migrations.ts')).oauthServerMigrations,
   },
+  'auth/oauth-server/dpop': {
+    module: 'auth',
+    load: async () => (await import('../auth/oauth-server/dpop/migrations.ts')).dpopMigrations,
+  },
+  'auth/oauth-server/device': {
+    module: 'auth',
+    load: async () => (await import('../auth/oauth-server/device/migrations.ts')).deviceMigrations,
+  },
   'auth/wallets': { module: 'auth', load: async () => [] },
   'auth/passwords': { module: 'auth', load: async () => [] },
   'auth/providers': { module: 'auth', load: async () => [] },

@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import { handlers, type Module } from 'leanto'
 import { type AuthPart, auth } from 'leanto/auth'
 import { admin } from 'leanto/auth/admin'
+import { oauthServer } from 'leanto/auth/oauth-server'
 import { type DpopOptions, dpop } from 'leanto/auth/oauth-server/dpop'
 import { data, expose } from 'leanto/data'
 import { service, services } from 'leanto/services'
@@ -30,7 +31,11 @@ let modules: Module[]
 
 async function mounted(options: DpopOptions | null = {}, host = site) {
   const base = makeBase()
-  const parts = (binding: AuthPart[]) => [...(options ? [dpop(options)] : []), ...binding, admin()]
+  const parts = (binding: AuthPart[]) => [
+    oauthServer({ with: options ? [dpop(options)] : [] }),
+    ...binding,
+    admin(),
+  ]
   const users = auth(base, { site, with: parts([]) })
   const store = data(base, {
     identity: users,

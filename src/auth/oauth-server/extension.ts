@@ -1,12 +1,14 @@
-import type { Statement } from '../../core/database.ts'
+import type { QueryResult, Statement } from '../../core/database.ts'
 import type { Faults } from '../../core/fault.ts'
 import type { Migration } from '../../core/migrate.ts'
 import type { Principal } from '../../core/ports.ts'
 import type { Route } from '../../core/routes.ts'
 import type { Scope } from '../../core/scope.ts'
-import type { Doors } from '../part.ts'
+import type { AuthPart, Doors } from '../part.ts'
 import type { Client } from '../session.ts'
 import type { ClientRow } from './client.ts'
+import { authenticateClient } from './client-auth.ts'
+import { invalidRequest } from './form.ts'
 import type { Server } from './settings.ts'
 
 /** What the token endpoint answers (RFC 6749, 5.1; OpenID Connect Core, 3.1.3.3). */
@@ -28,6 +30,16 @@ export interface Binding {
   readonly jkt: string
   /** What is answered in the place of `Bearer`. */
   readonly tokenType: string
+}
+
+/** What a request shows of a key, checked, but for its one use. */
+export interface ShownBinding extends Binding {
+  /** Joins the trip that reads the client. */
+  readonly use: Statement
+  /** @param used What `use` answered. @throws {Fault} if it was used before. */
+  readonly check: (used: QueryResult | undefined) => void
+  /** Of the answer. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** A request to the token endpoint, whose client has been authenticated. */
@@ -70,7 +82,9 @@ export interface OAuthExtension {
     server: Server,
     scope: Scope,
     request: Request,
-  ) => Promise<Binding | undefined>
+  ) => Promise<ShownBinding | undefined>
+  /** As the one of `AuthPart`: of a scheme for tokens that are bound to a key. */
+  readonly scheme?: AuthPart['scheme']
   /**
    * Admits a token that is bound to a key, which else nobody takes, to other modules, the host's routes and UserInfo.
    * @throws {Fault} unless the request shows that it holds the key.
@@ -83,12 +97,31 @@ export interface OAuthExtension {
   ) => void | Promise<void>
 }
 
-/** The key that a request holds, by whichever extension knows how. */
-export async function bindingOf(
+/**
+ * Who asks, and which key they hold, by whichever extension knows how: one trip, in which what they show of the key is used up.
+ *
+ * @throws {Fault} as `authenticateClient`, and what the extension throws.
+ */
+export async function authenticateBound(
+  server: Server,
+  scope: Scope,
+  { request, form }: { request: Request; form: URLSearchParams },
+): Promise<{ client: ClientRow; binding: ShownBinding | undefined }> {
+  const binding = await shownBinding(server, scope, request)
+  const more = binding ? [binding.use] : []
+  const shown = { request, form, more }
+  const { client, results } = await authenticateClient(server.settings, scope, shown)
+  binding?.check(results[0])
+  if (client.dpop_bound === 1 && !binding)
+    throw invalidRequest('The tokens of this client must be bound to a key')
+  return { client, binding }
+}
+
+async function shownBinding(
   server: Server,
   scope: Scope,
   request: Request,
-): Promise<Binding | undefined> {
+): Promise<ShownBinding | undefined> {
   for (const { binding } of server.extensions) {
     const found = await binding?.(server, scope, request)
     if (found) return found

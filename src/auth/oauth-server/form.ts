@@ -49,9 +49,17 @@ function fromJson(json: unknown): URLSearchParams {
   return form
 }
 
+/** Whoever has words of the protocol besides its own. */
+interface Worded {
+  readonly extensions: readonly { readonly faults?: object }[]
+}
+
 /** A fault in this protocol's body (RFC 6749, 5.2). */
-export function errorResponse(fault: Fault): Response {
-  const error = Object.hasOwn(oauthServerFaults, fault.code) ? fault.code : wordFor(fault)
+export function errorResponse(fault: Fault, { extensions }: Worded = { extensions: [] }): Response {
+  const known = [oauthServerFaults, ...extensions.map(({ faults }) => faults ?? {})]
+  const error = known.some((words) => Object.hasOwn(words, fault.code))
+    ? fault.code
+    : wordFor(fault)
   const headers = new Headers({ ...fault.headers, 'x-sb-error-code': fault.code })
   return Response.json(
     { error, error_description: described(fault.message) },
@@ -73,7 +81,7 @@ const described = (text: string): string =>
 
 /** A handler whose faults are answered in this protocol. What is no fault is a bug, as everywhere. */
 export const inProtocol =
-  (handler: Handler): Handler =>
+  (handler: Handler, words?: Worded): Handler =>
   async (scope, c) => {
     try {
       return await handler(scope, c)
@@ -81,10 +89,17 @@ export const inProtocol =
       if (!(error instanceof Fault)) throw error
       if (error.status >= 500)
         console.error(`leanto: ${error.code}: ${error.message}`, error.cause ?? '')
-      return errorResponse(error)
+      return errorResponse(error, words)
     }
   }
 
 /** An answer with a token or a secret in it (RFC 6749, 5.1). */
-export const secretly = (body: unknown, status = 200): Response =>
-  Response.json(body, { status, headers: { 'cache-control': 'no-store', pragma: 'no-cache' } })
+export const secretly = (
+  body: unknown,
+  status = 200,
+  headers: Readonly<Record<string, string>> = {},
+): Response =>
+  Response.json(body, {
+    status,
+    headers: { ...headers, 'cache-control': 'no-store', pragma: 'no-cache' },
+  })

@@ -46,6 +46,13 @@ export function oauthServer(options: OAuthServerOptions = {}): AuthPart {
       refuseClients(server().settings, scope, principal)
       return undefined
     },
+    scheme: (settings, scope, request, bearer) => {
+      for (const { scheme } of extensions) {
+        const found = scheme?.(settings, scope, request, bearer)
+        if (found) return found
+      }
+      return undefined
+    },
     admit: (_, scope, principal) => admitClients(server(), scope, principal),
     ended: endCodes,
     removed: (scope, userId) => [

@@ -2,10 +2,9 @@ import { networkOf } from '../../core/limit.ts'
 import type { Route } from '../../core/routes.ts'
 import { clientOf } from '../body.ts'
 import { grantTypesOf } from './client.ts'
-import { authenticateClient } from './client-auth.ts'
 import { clientGrant, machineGrant } from './client-grant.ts'
 import { codeGrant } from './code-grant.ts'
-import { bindingOf, type Grant } from './extension.ts'
+import { authenticateBound, type Grant } from './extension.ts'
 import { oauthServerFaults } from './faults.ts'
 import { inProtocol, invalidRequest, readForm, secretly } from './form.ts'
 import { refreshGrant } from './refresh-grant.ts'
@@ -28,12 +27,10 @@ export const token = (server: Server): Route[2] => {
     if (!type) throw invalidRequest('grant_type is required')
     const grant = Object.hasOwn(grants, type) ? grants[type] : undefined
     if (!grant) throw oauthServerFaults.unsupported_grant_type()
-    const { client } = await authenticateClient(server.settings, scope, { request, form })
+    const { client, binding } = await authenticateBound(server, scope, { request, form })
     if (!grantTypesOf(client).includes(type)) throw oauthServerFaults.unauthorized_client()
-    const binding = await bindingOf(server, scope, request)
-    if (client.dpop_bound === 1 && !binding)
-      throw invalidRequest('The tokens of this client must be bound to a key')
     const [network, device] = [networkOf(request), clientOf(request)]
-    return secretly(await grant(server, scope, { request, form, client, binding, network, device }))
-  })
+    const asked = { request, form, client, binding, network, device }
+    return secretly(await grant(server, scope, asked), 200, binding?.headers)
+  }, server)
 }

@@ -1,8 +1,10 @@
-import type { AuthPart } from '../../part.ts'
+import type { OAuthExtension } from '../extension.ts'
 import { dpopFaults } from './faults.ts'
 import { dpopMigrations } from './migrations.ts'
 import { longestWindow, purgeProofs } from './once.ts'
-import { boundTo } from './resource.ts'
+import { proofAlgorithms } from './proof.ts'
+import { boundTo, holdsKey } from './resource.ts'
+import { bindingOf } from './token.ts'
 
 export { dpopFaults } from './faults.ts'
 
@@ -49,13 +51,16 @@ function dpopSettings({ seconds = 60, nonce = false, origins = [] }: DpopOptions
  *
  * @throws {TypeError} if an option is wrong.
  */
-export function dpop(options: DpopOptions = {}): AuthPart {
+export function dpop(options: DpopOptions = {}): OAuthExtension {
   const settings = dpopSettings(options)
   return Object.freeze({
     name: 'dpop',
     migrations: dpopMigrations,
     faults: dpopFaults,
+    metadata: () => ({ dpop_signing_alg_values_supported: proofAlgorithms }),
+    binding: bindingOf(settings),
     scheme: boundTo(settings),
+    holds: holdsKey(settings),
     purge: (scope) => [purgeProofs(scope)],
-  } satisfies AuthPart)
+  } satisfies OAuthExtension)
 }

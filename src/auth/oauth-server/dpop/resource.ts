@@ -2,6 +2,7 @@ import { coreFaults, Fault } from '../../../core/fault.ts'
 import type { Principal } from '../../../core/ports.ts'
 import type { Scope } from '../../../core/scope.ts'
 import type { Settings } from '../../settings.ts'
+import type { Server } from '../settings.ts'
 import type { DpopSettings } from './index.ts'
 import { noncesOf, takeProof } from './once.ts'
 import { proofAlgorithms, verifyProof } from './proof.ts'
@@ -25,25 +26,38 @@ export const boundTo =
   ): Promise<Principal> | undefined => {
     const header = request.headers.get('authorization')
     if (!header || !/^DPoP\b/i.test(header)) return undefined
-    const token = header.match(scheme)?.[1]
-    return token
-      ? prove(dpop, settings, scope, { request, token, bearer })
-      : Promise.reject(refused('invalid_token', 'Authorization must be: DPoP <token>'))
+    return (async () => {
+      const principal = await bearer(tokenOf(request))
+      await prove(dpop, settings, scope, { request, principal })
+      return principal
+    })()
   }
 
-interface Shown {
-  readonly request: Request
-  readonly token: string
-  readonly bearer: (token: string) => Promise<Principal>
+/** Where a route verifies the token itself: the same. What was admitted without a request has been asked by `boundTo`. */
+export const holdsKey =
+  (dpop: DpopSettings) =>
+  async (
+    { settings }: Server,
+    scope: Scope,
+    principal: Principal,
+    request: Request | undefined,
+  ): Promise<void> => {
+    if (request) await prove(dpop, settings, scope, { request, principal })
+  }
+
+/** @throws {Fault} `bad_token` (401). */
+function tokenOf(request: Request): string {
+  const token = request.headers.get('authorization')?.match(scheme)?.[1]
+  if (!token) throw refused('invalid_token', 'Authorization must be: DPoP <token>')
+  return token
 }
 
 async function prove(
   dpop: DpopSettings,
   settings: Settings,
   scope: Scope,
-  { request, token, bearer }: Shown,
-): Promise<Principal> {
-  const principal = await bearer(token)
+  { request, principal }: { request: Request; principal: Principal },
+): Promise<void> {
   const jkt = (principal.claims.cnf as { jkt?: unknown } | undefined)?.jkt
   if (typeof jkt !== 'string') throw refused('invalid_token', 'This token is bound to no key')
   const shown = request.headers.get('dpop')
@@ -56,14 +70,13 @@ async function prove(
     now: scope.now(),
     seconds: dpop.seconds,
     nonces,
-    accessToken: token,
+    accessToken: tokenOf(request),
   }).catch((error: unknown) => {
     throw error instanceof Fault ? refused(error.code, error.message, error) : error
   })
   if (proof.jkt !== jkt) throw refused('invalid_token', 'This token is bound to another key')
   const { results } = await (await takeProof(scope, proof)).all()
   if (results.length !== 1) throw refused('invalid_dpop_proof', 'DPoP proof was used before')
-  return principal
 }
 
 /** A request's URL by each origin that the app has. Its own host name is what it says itself: it does not count. */

@@ -9,8 +9,8 @@ export const deviceMigrations: readonly Migration[] = [
          hash TEXT PRIMARY KEY, user_code TEXT NOT NULL UNIQUE, client_id TEXT NOT NULL,
          scope TEXT NOT NULL, resource TEXT NOT NULL, network TEXT, place TEXT,
          every INTEGER NOT NULL, polled_at INTEGER, early INTEGER NOT NULL DEFAULT 0,
-         claimed_by TEXT, user_id TEXT, decision TEXT, aal TEXT, amr TEXT, factor_id TEXT,
-         auth_time INTEGER, session_id TEXT, created_at INTEGER NOT NULL,
+         claimed_by TEXT, user_id TEXT, decision TEXT, mark TEXT, approved_in TEXT, aal TEXT, amr TEXT,
+         factor_id TEXT, auth_time INTEGER, session_id TEXT, created_at INTEGER NOT NULL,
          expires_at INTEGER NOT NULL
        ) WITHOUT ROWID`,
     ],

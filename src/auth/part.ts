@@ -144,6 +144,8 @@ export interface AuthPart {
   ) => Record<string, unknown>
   /** Refuses whom other modules and the host's routes must not meet, although their token is good. */
   readonly admit?: (settings: Settings, scope: Scope, principal: Principal) => void | Promise<void>
+  /** Members of `/.well-known/openid-configuration`, in the place of those of `auth` itself. */
+  readonly metadata?: (issuer: string) => Readonly<Record<string, unknown>>
   /** Joins the upkeep's batch. */
   readonly purge?: (scope: Scope) => readonly Statement[]
 }

@@ -16,6 +16,8 @@ export const oauthServerFaults = faults({
   oauth_client_not_found: [404, 'OAuth client not found'],
   oauth_consent_not_found: [404, 'No active grant found for this client'],
   oauth_dynamic_client_registration_disabled: [403, 'Dynamic client registration is not enabled'],
+  request_not_supported: [400, 'Request objects are not supported'],
   unauthorized_client: [400, 'The client may not use this'],
   unsupported_grant_type: [400, 'This grant type is not supported'],
+  unsupported_response_type: [400, 'response_type must be code'],
 })

@@ -12,9 +12,12 @@ export interface OwnPage {
   readonly target?: string | undefined
   /** @default 200 */
   readonly status?: number
+  /** More of it, after what all pages have. @default none */
+  readonly style?: string
+  readonly headers?: Readonly<Record<string, string>>
 }
 
-const style = `
+const base = `
 :root { color-scheme: light dark; --ground: #f4f3f0; --card: #fff; --ink: #1d1d1b; --soft: #5c5b57; --line: #d9d7d1; --act: #1c4f8c; --on-act: #fff; --mark: #f7edd8; --on-mark: #5a3d00 }
 @media (prefers-color-scheme: dark) { :root { --ground: #161615; --card: #222220; --ink: #f0efec; --soft: #b1afa8; --line: #3c3b37; --act: #9cc4f5; --on-act: #0d2036; --mark: #3a2f16; --on-mark: #f5ddaa } }
 * { box-sizing: border-box }
@@ -43,6 +46,7 @@ button, .act { flex: 1 1 10rem; min-height: 2.75rem; padding: .5rem 1rem; border
  * count as part of the form (`form-action`).
  */
 export async function ownPage(page: OwnPage): Promise<Response> {
+  const style = base + (page.style ?? '')
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(style))
   const hash = btoa(String.fromCharCode(...new Uint8Array(digest)))
   const policy = [
@@ -52,9 +56,10 @@ export async function ownPage(page: OwnPage): Promise<Response> {
     `frame-ancestors 'none'`,
     `base-uri 'none'`,
   ]
-  return new Response(htmlOf(page), {
+  return new Response(htmlOf(page, style), {
     status: page.status ?? 200,
     headers: {
+      ...page.headers,
       'content-type': 'text/html; charset=utf-8',
       'content-security-policy': policy.join('; '),
       'x-frame-options': 'DENY',
@@ -72,7 +77,7 @@ function sourceOf(target: string): string {
   return /^[\w.:/[\]+-]+$/.test(source) ? source : ''
 }
 
-const htmlOf = ({ title, body, site }: OwnPage): string => `<!doctype html>
+const htmlOf = ({ title, body, site }: OwnPage, style: string): string => `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">

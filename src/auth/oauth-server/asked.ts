@@ -88,7 +88,7 @@ function readText(parameters: URLSearchParams, name: string): string | null {
 }
 
 /** Without any, a client asks for what GoTrue gives by default: an address. */
-function readScope(server: Server, client: ClientRow, scope: string | null): string {
+export function readScope(server: Server, client: ClientRow, scope: string | null): string {
   const known = allScopes(server)
   const may = client.scope === null ? known : wordsOf(client.scope)
   const granted = wordsOf(scope ?? 'email').filter((word) => known.includes(word))

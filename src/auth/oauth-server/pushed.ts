@@ -3,8 +3,7 @@ import type { Route } from '../../core/routes.ts'
 import { checkSpent, flowBudgets, spendAll, within } from '../budget.ts'
 import { and } from '../condition.ts'
 import { readAsked, readRedirectUri } from './asked.ts'
-import { authenticateClient } from './client-auth.ts'
-import { bindingOf } from './extension.ts'
+import { authenticateBound } from './extension.ts'
 import { inProtocol, invalidRequest, readForm, secretly } from './form.ts'
 import { newRequestId, pushedSeconds, requestUriOf, storeAsked } from './pending.ts'
 import type { Server } from './settings.ts'
@@ -16,8 +15,7 @@ export const pushed = (server: Server): Route[2] =>
     const { settings } = server
     const form = await readForm(request)
     if (form.has('request_uri')) throw invalidRequest('request_uri is what this answers')
-    const { client } = await authenticateClient(settings, scope, { request, form })
-    const binding = await bindingOf(server, scope, request)
+    const { client, binding } = await authenticateBound(server, scope, { request, form })
     const redirectUri = readRedirectUri(client, form)
     const asked = {
       redirectUri,
@@ -29,5 +27,6 @@ export const pushed = (server: Server): Route[2] =>
     const guard = and(...budgets.map(within))
     const store = await storeAsked(scope, { id, kind: 'pushed', clientId: client.id, asked, guard })
     checkSpent(scope, budgets, await scope.db.batch([...spendAll(scope, budgets), store]))
-    return secretly({ request_uri: requestUriOf(id), expires_in: pushedSeconds }, 201)
-  })
+    const answer = { request_uri: requestUriOf(id), expires_in: pushedSeconds }
+    return secretly(answer, 201, binding?.headers)
+  }, server)

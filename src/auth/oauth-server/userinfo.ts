@@ -98,7 +98,8 @@ function refused(fault: Fault): Response {
     )
   return errorResponse(
     oauthServerFaults.invalid_token({
-      headers: { 'www-authenticate': challenge('invalid_token') },
+      // Where it is bound to a key, the fault says how that is shown.
+      headers: { 'www-authenticate': challenge('invalid_token'), ...fault.headers },
     }),
   )
 }

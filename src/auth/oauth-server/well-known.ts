@@ -131,7 +131,10 @@ function challenged(
     ...(scopes.length > 0 ? [`scope="${scopes.join(' ')}"`] : []),
     `resource_metadata="${metadataAddress(url)}"`,
   ]
-  const headers = { ...fault.headers, 'www-authenticate': `Bearer ${parts.join(', ')}` }
+  // Where the token is bound to a key, the fault says how that is shown.
+  const bound = fault.headers['www-authenticate']
+  const scheme = bound ? `${bound}, ${parts.at(-1)}` : `Bearer ${parts.join(', ')}`
+  const headers = { ...fault.headers, 'www-authenticate': scheme }
   const status = lacking ? 403 : 401
   return problem(new Fault(error, { status, message: fault.message }, { headers }))
 }

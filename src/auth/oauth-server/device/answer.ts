@@ -21,6 +21,8 @@ export interface DeviceDetails {
   /** As the device shows it: the user compares. */
   user_code: string
   client: ClientShown
+  /** `dynamic` of one that has registered itself: nobody has checked who it is. */
+  registration: 'dynamic' | 'manual'
   user: { id: string; email: string }
   /** By spaces. */
   scope: string
@@ -36,7 +38,7 @@ export interface DeviceDetails {
 }
 
 /** A row of `leanto_auth_oauth_devices` with its client and what its user has agreed to before. */
-type Standing = Pick<ClientRow, 'name' | 'uri' | 'logo_uri'> & {
+type Standing = Pick<ClientRow, 'name' | 'uri' | 'logo_uri' | 'registration'> & {
   hash: string
   client_id: string
   scope: string
@@ -89,7 +91,7 @@ function lookAt(scope: Scope, { userId, sessionId }: Caller, userCode: string): 
   return scope.db
     .prepare(
       `SELECT d.hash, d.client_id, d.scope, d.resource, d.network, d.place, d.created_at,
-         d.expires_at, c.name, c.uri, c.logo_uri, n.scopes AS agreed_scopes,
+         d.expires_at, c.name, c.uri, c.logo_uri, c.registration, n.scopes AS agreed_scopes,
          n.resources AS agreed_resources
        FROM leanto_auth_oauth_devices d
        JOIN leanto_auth_oauth_clients c ON c.id = d.client_id
@@ -169,6 +171,7 @@ function detailsOf(
   return {
     user_code: shownCode(code),
     client: shownClient({ ...standing, id: standing.client_id }),
+    registration: standing.registration,
     user: { id: row.id, email: row.email ?? '' },
     scope: standing.scope,
     resource: JSON.parse(standing.resource) as string[],
@@ -211,7 +214,7 @@ export async function answerDevice(
          factor_id = (SELECT f.factor_id FROM leanto_auth_sessions f WHERE f.id = s.id)
        FROM ${session.sql} s
        WHERE d.hash = ? AND d.claimed_by = ? AND d.user_id = ? AND d.decision IS NULL
-         AND d.expires_at > ? AND ${allowed.sql} RETURNING d.hash`,
+         AND d.expires_at > ? AND ${allowed.sql} RETURNING hash`,
     )
     .bind(
       ...[approved ? 'approved' : 'denied', mark, input.elsewhere ? null : sessionId],

@@ -48,7 +48,8 @@ export function devices(options: DeviceOptions = {}): OAuthExtension {
           `DELETE FROM leanto_auth_oauth_devices WHERE hash IN (
              SELECT hash FROM leanto_auth_oauth_devices WHERE expires_at <= ? LIMIT ${slice})`,
         )
-        .bind(scope.now()),
+        // Until then a device that comes too late is told so.
+        .bind(scope.now() - settings.seconds * 1000),
     ],
   } satisfies OAuthExtension)
 }

@@ -1,0 +1,578 @@
+import { mfa } from 'leanto/auth/mfa'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { clock, site } from '../kit/world.ts'
+import {
+  type DeviceWorld,
+  deviceGrant,
+  formTo,
+  makeClient,
+  makeWorld,
+  type Setup,
+  worldOf,
+} from './device-world.ts'
+import { claimsOf, count, expectStatus, getUser, type Json, rows, signIn, signUp } from './world.ts'
+
+let world: DeviceWorld
+const mounted = async (setup: Setup = {}) => {
+  world = await makeWorld(setup)
+}
+beforeEach(() => mounted())
+
+const errorOf = async (response: Response, status = 400): Promise<string> =>
+  (await expectStatus(response, status)).error
+const codeOf = async (response: Response, status: number): Promise<string> =>
+  (await expectStatus(response, status)).error_code
+
+describe('a device', () => {
+  it('is given a code to show, and where to enter it', async () => {
+    const response = await formTo(world.ask, '/oauth/device_authorization', {
+      client_id: world.client.client_id,
+      scope: 'openid',
+    })
+    expect(response.headers.get('cache-control')).toBe('no-store')
+    const begun = await expectStatus(response, 200)
+    const page = `${site}/auth/v1/oauth/device`
+    expect(begun).toEqual({
+      device_code: expect.stringMatching(/^[\w-]{43}$/),
+      user_code: expect.stringMatching(/^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$/),
+      verification_uri: page,
+      verification_uri_complete: `${page}?user_code=${begun.user_code}`,
+      expires_in: 600,
+      interval: 5,
+    })
+  })
+
+  it('is found in the discovery documents', async () => {
+    for (const path of ['oauth-authorization-server', 'openid-configuration']) {
+      const found = await expectStatus(await world.ask(`/auth/v1/.well-known/${path}`), 200)
+      expect(found).toMatchObject({
+        device_authorization_endpoint: `${site}/auth/v1/oauth/device_authorization`,
+        grant_types_supported: expect.arrayContaining([deviceGrant]),
+      })
+    }
+  })
+
+  it('shows the host’s own address, as it is set', async () => {
+    await mounted({ devices: { page: '/tv', seconds: 120, interval: 2 } })
+    const begun = await world.begin()
+    expect(begun).toMatchObject({
+      verification_uri: `${site}/tv`,
+      verification_uri_complete: `${site}/tv?user_code=${begun.user_code}`,
+      expires_in: 120,
+      interval: 2,
+    })
+  })
+
+  it('gets tokens once its user has approved, and not before', async () => {
+    const { device_code, user_code } = await world.begin()
+    expect(await errorOf(await world.poll(device_code))).toBe('authorization_pending')
+    await expectStatus(await world.claim(user_code), 200)
+    clock.advance(5)
+    expect(await errorOf(await world.poll(device_code))).toBe('authorization_pending')
+    await expectStatus(await world.consent(user_code), 200)
+    const response = await world.poll(device_code)
+    expect(response.headers.get('cache-control')).toBe('no-store')
+    const tokens = await expectStatus(response, 200)
+    expect(tokens).toMatchObject({
+      token_type: 'Bearer',
+      scope: 'openid email notes',
+      refresh_token: expect.stringMatching(/^[\w-]{43}$/),
+    })
+    const userId = world.session.user.id
+    expect(claimsOf(tokens.access_token)).toMatchObject({
+      sub: userId,
+      client_id: world.client.client_id,
+      aal: 'aal1',
+      amr: [{ method: 'password' }],
+    })
+    expect(claimsOf(tokens.id_token)).toMatchObject({ sub: userId, email: 'ann@example.com' })
+    const next = await formTo(world.ask, '/oauth/token', {
+      grant_type: 'refresh_token',
+      client_id: world.client.client_id,
+      refresh_token: tokens.refresh_token,
+    })
+    expect((await expectStatus(next, 200)).access_token).toBeTypeOf('string')
+  })
+
+  it('may ask for the first time once it is approved; the account itself is closed to it', async () => {
+    const tokens = await world.connect()
+    expect(claimsOf(tokens.access_token).sub).toBe(world.session.user.id)
+    expect((await getUser(world.ask, tokens.access_token)).status).toBe(403)
+  })
+
+  it('hears that its user has refused', async () => {
+    const { device_code, user_code } = await world.begin()
+    await expectStatus(await world.claim(user_code), 200)
+    expect(await expectStatus(await world.consent(user_code, 'deny'), 200)).toMatchObject({
+      client: { name: 'Big Screen' },
+    })
+    expect(await errorOf(await world.poll(device_code))).toBe('access_denied')
+    // An answer is one.
+    expect(await codeOf(await world.consent(user_code, 'approve'), 404)).toBe(
+      'oauth_device_not_found',
+    )
+    expect(await codeOf(await world.claim(user_code), 404)).toBe('oauth_device_not_found')
+    clock.advance(5)
+    expect(await errorOf(await world.poll(device_code))).toBe('access_denied')
+    expect([await count('oauth_sessions'), await count('oauth_consents')]).toEqual([0, 0])
+  })
+
+  it('hears that its code has ended, approved or not', async () => {
+    const [open, approved] = [await world.begin(), await world.begin()]
+    await world.approve(approved.user_code)
+    clock.advance(600)
+    for (const { device_code } of [open, approved])
+      expect(await errorOf(await world.poll(device_code))).toBe('expired_token')
+    expect(await codeOf(await world.claim(open.user_code), 404)).toBe('oauth_device_not_found')
+    expect(await count('oauth_sessions')).toBe(0)
+  })
+
+  it.each([
+    ['a code that is none', (code: string) => ({ device_code: `${code.slice(1)}x` })],
+    ['its user code', (_: string, user: string) => ({ device_code: user })],
+  ])('gets nothing for %s', async (_, change) => {
+    const { device_code, user_code } = await world.begin()
+    await world.approve(user_code)
+    const response = await world.poll(device_code, change(device_code, user_code))
+    expect(await errorOf(response)).toBe('invalid_grant')
+  })
+
+  it('needs a code', async () => {
+    expect(await errorOf(await world.poll(''))).toBe('invalid_request')
+  })
+
+  it('is another client’s to nobody else (case 42)', async () => {
+    const { device_code, user_code } = await world.begin()
+    const other = await makeClient(world.ask)
+    await world.approve(user_code)
+    const response = await world.poll(device_code, { client_id: other.client_id })
+    expect(await errorOf(response)).toBe('invalid_grant')
+    await expectStatus(await world.poll(device_code), 200)
+  })
+
+  it('authenticates where its client has a secret', async () => {
+    const client = await makeClient(world.ask, { token_endpoint_auth_method: 'client_secret_post' })
+    const form = { client_id: client.client_id, scope: 'openid' }
+    const begin = (more = {}) =>
+      formTo(world.ask, '/oauth/device_authorization', { ...form, ...more })
+    expect(await errorOf(await begin(), 401)).toBe('invalid_client')
+    expect(await errorOf(await begin({ client_secret: 'x' }), 401)).toBe('invalid_client')
+    expect(await count('oauth_devices')).toBe(0)
+    const secret = { client_secret: client.client_secret }
+    const { device_code, user_code } = await expectStatus(await begin(secret), 200)
+    await world.approve(user_code)
+    const poll = (more = {}) => world.poll(device_code, { ...form, ...more })
+    expect(await errorOf(await poll(), 401)).toBe('invalid_client')
+    await expectStatus(await poll(secret), 200)
+  })
+
+  it('is there for clients that were registered for it, and asks for what they may', async () => {
+    const asked = async (metadata: object, form: Record<string, string> = {}) => {
+      const { client_id } = await makeClient(world.ask, metadata)
+      return formTo(world.ask, '/oauth/device_authorization', { client_id, ...form })
+    }
+    const web = { grant_types: ['authorization_code'], redirect_uris: ['https://web.example/cb'] }
+    expect(await errorOf(await asked(web))).toBe('unauthorized_client')
+    expect(await errorOf(await asked({ scope: 'openid' }, { scope: 'openid notes' }))).toBe(
+      'invalid_scope',
+    )
+    expect(await errorOf(await asked({}, { resource: 'https://evil.example/' }))).toBe(
+      'invalid_target',
+    )
+    expect(await count('oauth_devices')).toBe(0)
+  })
+
+  it('registers itself, where that is allowed', async () => {
+    await mounted({ server: { registration: true } })
+    const made = await expectStatus(
+      await world.ask('/auth/v1/oauth/clients/register', {
+        body: {
+          client_name: 'A command line',
+          grant_types: [deviceGrant],
+          token_endpoint_auth_method: 'none',
+        },
+      }),
+      201,
+    )
+    const { user_code } = await world.begin({ client_id: made.client_id, scope: 'openid' })
+    expect(await expectStatus(await world.claim(user_code), 200)).toMatchObject({
+      registration: 'dynamic',
+      client: { name: 'A command line' },
+    })
+  })
+
+  it('has a refresh token only where its client may refresh', async () => {
+    const client = await makeClient(world.ask, { grant_types: [deviceGrant] })
+    const tokens = await worldOf({ ...world, client }).connect()
+    expect(tokens.refresh_token).toBeUndefined()
+  })
+
+  it('is given tokens for the resource that was asked for, or for fewer', async () => {
+    await mounted({
+      server: { resources: { '/one': {}, '/two': {} } },
+    })
+    const [one, two] = [`${site}/one`, `${site}/two`]
+    const { device_code, user_code } = await world.begin({ resource: one })
+    expect(await expectStatus(await world.claim(user_code), 200)).toMatchObject({ resource: [one] })
+    await expectStatus(await world.consent(user_code), 200)
+    expect(await errorOf(await world.poll(device_code, { resource: two }))).toBe('invalid_target')
+    const tokens = await expectStatus(await world.poll(device_code, { resource: one }), 200)
+    expect(claimsOf(tokens.access_token).aud).toContain(one)
+  })
+})
+
+describe('polling', () => {
+  it('is slowed down where it comes too early, and goes on where it waits', async () => {
+    const { device_code } = await world.begin()
+    const poll = async () => errorOf(await world.poll(device_code))
+    expect(await poll()).toBe('authorization_pending')
+    clock.advance(2)
+    expect(await poll()).toBe('slow_down')
+    // The client waits 5 seconds longer from now on.
+    clock.advance(10)
+    expect(await poll()).toBe('authorization_pending')
+    clock.advance(6)
+    expect(await poll()).toBe('slow_down')
+    clock.advance(15)
+    expect(await poll()).toBe('authorization_pending')
+  })
+
+  it('forgives what a network does', async () => {
+    const { device_code } = await world.begin()
+    for (const seconds of [5, 4.2, 5.8, 4.1, 5, 5]) {
+      expect(await errorOf(await world.poll(device_code))).toBe('authorization_pending')
+      clock.advance(seconds)
+    }
+  })
+
+  it('that is always too fast is told so, and still hears in time', async () => {
+    const { device_code, user_code } = await world.begin()
+    const heard: string[] = []
+    for (let i = 0; i < 100; i++) {
+      heard.push(await errorOf(await world.poll(device_code)))
+      clock.advance(2)
+    }
+    expect(new Set(heard)).toEqual(new Set(['authorization_pending', 'slow_down']))
+    // A minute is the longest that it waits to be told the same again.
+    expect(heard.slice(70)).toContain('authorization_pending')
+    expect(await rows('SELECT every FROM leanto_auth_oauth_devices')).toEqual([{ every: 60 }])
+    await world.approve(user_code)
+    await expectStatus(await world.poll(device_code), 200)
+  })
+
+  it('by many at once is answered as by one', async () => {
+    const { device_code } = await world.begin()
+    const all = await Promise.all(Array.from({ length: 20 }, () => world.poll(device_code)))
+    const heard = await Promise.all(all.map((response) => errorOf(response)))
+    expect(heard.filter((error) => error === 'authorization_pending')).toHaveLength(1)
+    expect(heard.filter((error) => error === 'slow_down')).toHaveLength(19)
+  })
+
+  it('gives tokens once, of 50 polls at once (case 19)', async () => {
+    const { device_code, user_code } = await world.begin()
+    await world.approve(user_code)
+    const all = await Promise.all(Array.from({ length: 50 }, () => world.poll(device_code)))
+    expect(all.filter(({ ok }) => ok)).toHaveLength(1)
+    for (const response of all.filter(({ ok }) => !ok))
+      expect(await errorOf(response)).toBe('invalid_grant')
+    expect(await count('oauth_sessions')).toBe(1)
+    // Ann's own, and the device's.
+    expect([await count('sessions'), await count('refresh_tokens')]).toEqual([2, 2])
+    clock.advance(5)
+    expect(await errorOf(await world.poll(device_code))).toBe('invalid_grant')
+    expect(await count('oauth_sessions')).toBe(1)
+  })
+
+  it('goes by the one answer that came first, of 20 at once', async () => {
+    const { user_code } = await world.begin()
+    await expectStatus(await world.claim(user_code), 200)
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => world.consent(user_code, i % 2 ? 'approve' : 'deny')),
+    )
+    expect(answers.filter(({ ok }) => ok)).toHaveLength(1)
+    const [{ decision }] = await rows('SELECT decision FROM leanto_auth_oauth_devices')
+    expect(await count('oauth_consents')).toBe(decision === 'approved' ? 1 : 0)
+  })
+})
+
+describe('an approval', () => {
+  const approved = async () => {
+    const begun = await world.begin()
+    await world.approve(begun.user_code)
+    return begun
+  }
+  const denied = async (begun: Json) => {
+    expect(await errorOf(await world.poll(begun.device_code))).toBe('access_denied')
+    expect(await count('oauth_sessions')).toBe(0)
+  }
+
+  it('is gone with the session that gave it', async () => {
+    const begun = await approved()
+    const { access_token: token } = world.session
+    await world.ask('/auth/v1/logout?scope=local', { method: 'POST', token })
+    await denied(begun)
+  })
+
+  it('is gone with the grant', async () => {
+    const begun = await approved()
+    const { access_token: token } = world.session
+    const path = `/auth/v1/user/oauth/grants?client_id=${world.client.client_id}`
+    expect((await world.ask(path, { method: 'DELETE', token })).status).toBe(204)
+    await denied(begun)
+  })
+
+  it.each([
+    ['banned', 'UPDATE leanto_auth_users SET banned_until = 9e15'],
+    ['deleted', 'UPDATE leanto_auth_users SET deleted_at = 1'],
+  ])('is gone where its user is %s', async (_, sql) => {
+    const begun = await approved()
+    await rows(sql)
+    await denied(begun)
+  })
+
+  it('is listed as a grant, beside what was agreed to before', async () => {
+    const { access_token: token } = world.session
+    for (const scope of ['openid', 'notes']) {
+      const { user_code } = await world.begin({ scope })
+      await world.approve(user_code)
+    }
+    const { 0: grant, length } = await expectStatus(
+      await world.ask('/auth/v1/user/oauth/grants', { token }),
+      200,
+    )
+    expect(length).toBe(1)
+    expect(grant).toMatchObject({ client: { name: 'Big Screen' }, scopes: ['openid', 'notes'] })
+  })
+
+  it('gives what the session has shown, and no more', async () => {
+    await mounted({ auth: { with: [mfa()] } })
+    await rows(`UPDATE leanto_auth_sessions SET aal = 'aal2', factor_id = 'f',
+      amr = json_insert(amr, '$[#]', json('{"method":"totp","timestamp":1780315200}'))`)
+    // A token that was minted before the second factor was shown stays aal1 (case 16).
+    expect(claimsOf((await world.connect()).access_token).aal).toBe('aal1')
+  })
+
+  it('goes with its user', async () => {
+    const { user_code } = await world.begin()
+    await expectStatus(await world.claim(user_code), 200)
+    const { id } = world.session.user
+    const gone = await world.ask(`/auth/v1/admin/users/${id}`, { method: 'DELETE', key: 'secret' })
+    expect(gone.status).toBe(200)
+    expect(await count('oauth_devices')).toBe(0)
+  })
+
+  it('goes with its client', async () => {
+    const { device_code, user_code } = await world.begin()
+    await world.approve(user_code)
+    const path = `/auth/v1/admin/oauth/clients/${world.client.client_id}`
+    expect((await world.ask(path, { method: 'DELETE', key: 'secret' })).status).toBe(204)
+    expect(await count('oauth_devices')).toBe(0)
+    expect(await errorOf(await world.poll(device_code), 401)).toBe('invalid_client')
+  })
+})
+
+describe('a code', () => {
+  it('is claimed by one session, which alone may look and answer (case 28)', async () => {
+    const { device_code, user_code } = await world.begin()
+    const bob = await signUp(world.ask, 'bob@example.com')
+    const elsewhere = await expectStatus(await signIn(world.ask, 'ann@example.com'), 200)
+    const others = [bob.access_token, elsewhere.access_token]
+    // Nobody answers what they have not claimed.
+    for (const token of [...others, world.session.access_token])
+      for (const action of ['approve', 'deny'])
+        expect(await codeOf(await world.consent(user_code, action, token), 404)).toBe(
+          'oauth_device_not_found',
+        )
+    await expectStatus(await world.claim(user_code), 200)
+    for (const token of others) {
+      expect(await codeOf(await world.claim(user_code, token), 404)).toBe('oauth_device_not_found')
+      for (const action of ['approve', 'deny'])
+        expect(await codeOf(await world.consent(user_code, action, token), 404)).toBe(
+          'oauth_device_not_found',
+        )
+    }
+    expect(await errorOf(await world.poll(device_code))).toBe('authorization_pending')
+    expect(await count('oauth_consents')).toBe(0)
+    // The one that has claimed it may look again, and answers.
+    await world.approve(user_code)
+    const tokens = await expectStatus(await world.poll(device_code), 200)
+    expect(claimsOf(tokens.access_token).sub).toBe(world.session.user.id)
+  })
+
+  it('is claimed by one, of 20 sessions at once', async () => {
+    const { user_code } = await world.begin()
+    const sessions = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => signUp(world.ask, `u${i}@example.com`)),
+    )
+    const all = await Promise.all(
+      sessions.map(({ access_token }) => world.claim(user_code, access_token)),
+    )
+    expect(all.filter(({ ok }) => ok)).toHaveLength(1)
+  })
+
+  it('is nobody’s who is not signed in, a guest’s, or a client’s', async () => {
+    await mounted({ auth: { anonymous: true } })
+    const { user_code } = await world.begin()
+    expect((await world.claim(user_code, '')).status).toBe(401)
+    expect((await world.consent(user_code, 'approve', '')).status).toBe(401)
+    const guest = await expectStatus(await world.ask('/auth/v1/signup', { body: {} }), 200)
+    expect(await codeOf(await world.claim(user_code, guest.access_token), 400)).toBe(
+      'reauthentication_needed',
+    )
+    const { access_token: clients } = await world.connect()
+    expect(await codeOf(await world.claim(user_code, clients), 403)).toBe('insufficient_scope')
+    expect(await codeOf(await world.consent(user_code, 'approve', clients), 403)).toBe(
+      'insufficient_scope',
+    )
+    const [waiting] = await rows(
+      'SELECT claimed_by FROM leanto_auth_oauth_devices WHERE decision IS NULL',
+    )
+    expect(waiting).toEqual({ claimed_by: null })
+  })
+
+  it('is nobody’s whose session has ended', async () => {
+    const { user_code } = await world.begin()
+    await expectStatus(await world.claim(user_code), 200)
+    await rows('DELETE FROM leanto_auth_sessions')
+    expect(await codeOf(await world.claim(user_code), 403)).toBe('session_not_found')
+    expect(await codeOf(await world.consent(user_code), 403)).toBe('session_not_found')
+  })
+
+  it('is typed in any case, with any signs between', async () => {
+    const { user_code } = await world.begin()
+    const bare = user_code.replace('-', '')
+    for (const typed of [
+      bare,
+      bare.toLowerCase(),
+      ` ${user_code.toLowerCase()} `,
+      [...bare].join(' '),
+      user_code.replace('-', '—'),
+    ])
+      expect((await expectStatus(await world.claim(typed), 200)).user_code).toBe(user_code)
+  })
+
+  it.each(['', 'WDJB', 'WDJB-MJHTT', 'ABCD-EFGH', 'WDJB-MJH1', 'x'.repeat(5000), 'ẞDJB-MJHT'])(
+    'is refused without an attempt where it can be none: %s',
+    async (code) => {
+      expect(await codeOf(await world.claim(code), 400)).toBe('validation_failed')
+      expect(await rows(`SELECT * FROM leanto_core_limits WHERE key LIKE 'auth:device%'`)).toEqual(
+        [],
+      )
+    },
+  )
+
+  it.each([[null], [1], [['WDJB-MJHT']], [{ a: 1 }], [true]])(
+    'is text, and not %j (case 22)',
+    async (user_code) => {
+      const { access_token: token } = world.session
+      for (const path of ['claim', 'consent']) {
+        const body = { user_code, action: 'approve' }
+        const response = await world.ask(`/auth/v1/oauth/device/${path}`, { body, token })
+        expect(response.status).toBe(400)
+      }
+    },
+  )
+
+  it('is guessed ten times by an account, wherever it is, and a right one costs nothing', async () => {
+    const { user_code } = await world.begin()
+    const wrong = 'BBBB-BBBB'
+    for (let i = 0; i < 9; i++) expect((await world.claim(wrong)).status).toBe(404)
+    for (let i = 0; i < 5; i++) expect((await world.claim(user_code)).status).toBe(200)
+    expect((await world.claim(wrong)).status).toBe(404)
+    const { user_code: another } = await world.begin()
+    const refused = await world.claim(another)
+    expect(refused.headers.get('retry-after')).toMatch(/^\d+$/)
+    expect(await codeOf(refused, 429)).toBe('over_request_rate_limit')
+    const headers = { 'cf-connecting-ip': '198.51.100.7' }
+    expect((await world.claim(another, undefined, { headers })).status).toBe(429)
+    const [{ claimed_by }] = await rows(
+      'SELECT claimed_by FROM leanto_auth_oauth_devices ORDER BY created_at DESC, claimed_by',
+    )
+    expect(claimed_by).toBeNull()
+    const bob = await signUp(world.ask, 'bob@example.com')
+    expect((await world.claim(another, bob.access_token)).status).toBe(200)
+  })
+
+  it('is never guessed more often by many at once (case 20)', async () => {
+    const { user_code } = await world.begin()
+    const all = await Promise.all(Array.from({ length: 40 }, () => world.claim('BBBB-BBBB')))
+    expect(all.filter(({ status }) => status === 404)).toHaveLength(10)
+    expect(all.filter(({ status }) => status === 429)).toHaveLength(30)
+    expect((await world.claim(user_code)).status).toBe(429)
+  })
+
+  it('is guessed thirty times by a network, with however many accounts', async () => {
+    const headers = { 'cf-connecting-ip': '203.0.113.9' }
+    const tokens = await Promise.all(
+      Array.from(
+        { length: 4 },
+        async (_, i) => (await signUp(world.ask, `n${i}@example.com`)).access_token,
+      ),
+    )
+    const heard: number[] = []
+    for (let i = 0; i < 36; i++) {
+      const response = await world.claim('BBBB-BBBB', tokens[i % 4], { headers })
+      heard.push(response.status)
+    }
+    expect(heard.filter((status) => status === 404)).toHaveLength(30)
+    expect(heard.slice(30)).toEqual(Array(6).fill(429))
+  })
+
+  it('is made as often as a network may begin what it begins', async () => {
+    await mounted({ auth: { limits: { flows: { max: 3, seconds: 300 } } } })
+    const form = { client_id: world.client.client_id, scope: 'openid' }
+    const begin = () => formTo(world.ask, '/oauth/device_authorization', form)
+    for (let i = 0; i < 3; i++) await expectStatus(await begin(), 200)
+    const refused = await begin()
+    expect(refused.headers.get('retry-after')).toMatch(/^\d+$/)
+    await expectStatus(refused, 429)
+    expect(await count('oauth_devices')).toBe(3)
+  })
+
+  it('is stored in no form that says it (case 23)', async () => {
+    const { device_code, user_code } = await world.begin()
+    await world.approve(user_code)
+    const stored = JSON.stringify(await rows('SELECT * FROM leanto_auth_oauth_devices'))
+    for (const secret of [device_code, user_code, user_code.replace('-', '')])
+      expect(stored).not.toContain(secret)
+  })
+
+  it('is another one where one is taken', async () => {
+    const codes = new Set<string>()
+    for (let i = 0; i < 20; i++) codes.add((await world.begin()).user_code)
+    expect(codes.size).toBe(20)
+  })
+
+  it('says where its device is, as far as that is known', async () => {
+    const from = (address: string) => ({ 'cf-connecting-ip': address })
+    const { user_code } = await world.begin({}, from('203.0.113.9'))
+    const headers = from('203.0.113.9')
+    expect(
+      await expectStatus(await world.claim(user_code, undefined, { headers }), 200),
+    ).toMatchObject({ same_network: true, place: null, user: { email: 'ann@example.com' } })
+    expect(
+      await expectStatus(
+        await world.claim(user_code, undefined, { headers: from('192.0.2.1') }),
+        200,
+      ),
+    ).toMatchObject({ same_network: false })
+    const unknown = await world.begin()
+    expect(await expectStatus(await world.claim(unknown.user_code), 200)).toMatchObject({
+      same_network: false,
+    })
+  })
+})
+
+it('what has ended is removed by the upkeep, and not before', async () => {
+  const { device_code } = await world.begin()
+  const { makeBase } = await import('../kit/world.ts')
+  const { env } = await import('cloudflare:workers')
+  const run = () => world.users.scheduled(makeBase().scope({ env }))
+  clock.advance(1199)
+  await run()
+  expect(await errorOf(await world.poll(device_code))).toBe('expired_token')
+  clock.advance(1)
+  await run()
+  expect(await count('oauth_devices')).toBe(0)
+  expect(await errorOf(await world.poll(device_code))).toBe('invalid_grant')
+})

@@ -34,7 +34,7 @@ export function devices(options: DeviceOptions = {}): OAuthExtension {
     name: 'devices',
     grants: { [deviceGrantType]: deviceCodeGrant },
     registrable: [deviceGrantType],
-    routes: (doors, server) => deviceRoutes(doors, server, settings),
+    routes: (doors, server) => deviceRoutes({ doors, server, devices: settings }),
     metadata: (issuer) => ({
       device_authorization_endpoint: `${issuer}/oauth/device_authorization`,
     }),

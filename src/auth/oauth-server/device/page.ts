@@ -120,17 +120,18 @@ export function answeredPage(
   })
 }
 
-/** For whoever is not signed in, or whose session may not answer. @param href Where one signs in, and is led back from. */
+/** For whoever is not signed in, where the host says of no page where one does. @param back This page's address. */
 export function signInPage(
   { settings }: Server,
   scope: Scope,
-  { href }: { href: string | undefined },
+  { back }: { back: string },
 ): Promise<Response> {
-  const link = href
-    ? `<div class="acts"><a class="act" href="${text(href)}">Sign in</a></div>`
-    : `<p>Sign in at ${text(new URL(settings.site(scope)).host)}, then open this page again.</p>`
+  const site = text(new URL(settings.site(scope)).host)
   return pageOf(settings, scope, {
     title: 'Sign in first',
-    body: `<h1>Sign in first</h1>\n<p>The device will get into the account that you are signed in to.</p>\n${link}`,
+    body: `<h1>Sign in to ${site} first</h1>
+<p>A device asks for your account. Sign in, as you always do, in another tab; then go on here.</p>
+<div class="acts"><a class="act" href="${text(back)}">I have signed in</a></div>`,
+    status: 401,
   })
 }

@@ -8,6 +8,7 @@ import type { Scope } from '../../../core/scope.ts'
 import { body, ok, refuse, text } from '../../body.ts'
 import { requireOwn } from '../../own-pages.ts'
 import type { Doors } from '../../part.ts'
+import { redirectTo } from '../../redirect.ts'
 import { readScope } from '../asked.ts'
 import { grantTypesOf } from '../client.ts'
 import { authenticateClient } from '../client-auth.ts'
@@ -15,7 +16,7 @@ import { oauthServerFaults } from '../faults.ts'
 import { inProtocol, readForm, secretly } from '../form.ts'
 import type { Server } from '../settings.ts'
 import { answerDevice, claimDevice } from './answer.ts'
-import { beginDevice } from './begin.ts'
+import { beginDevice, pageOf } from './begin.ts'
 import { answeredPage, confirmPage, devicePath, enterPage, signInPage } from './page.ts'
 import { placeOf } from './place.ts'
 import type { DeviceSettings } from './settings.ts'
@@ -25,17 +26,24 @@ type Handler = Route[2]
 
 export const deviceGrantType = 'urn:ietf:params:oauth:grant-type:device_code'
 
+/** What is mounted. */
+interface Mounted {
+  readonly doors: Doors
+  readonly server: Server
+  readonly devices: DeviceSettings
+}
+
 /** What the device asks, our page, and the same for the host's own. */
-export const deviceRoutes = (doors: Doors, server: Server, devices: DeviceSettings): Route[] => [
-  ['POST', '/oauth/device_authorization', deviceAuthorization(server, devices)],
-  ['GET', devicePath, page(doors, server)],
-  ['POST', devicePath, submitted(doors, server, devices)],
-  ['POST', `${devicePath}/claim`, claim(doors, server, devices)],
-  ['POST', `${devicePath}/consent`, consent(doors, server)],
+export const deviceRoutes = (mounted: Mounted): Route[] => [
+  ['POST', '/oauth/device_authorization', deviceAuthorization(mounted)],
+  ['GET', devicePath, page(mounted)],
+  ['POST', devicePath, submitted(mounted)],
+  ['POST', `${devicePath}/claim`, claim(mounted)],
+  ['POST', `${devicePath}/consent`, consent(mounted)],
 ]
 
 /** RFC 8628, 3.1. One trip for the client, one for what it asks. */
-const deviceAuthorization = (server: Server, devices: DeviceSettings): Handler =>
+const deviceAuthorization = ({ server, devices }: Mounted): Handler =>
   inProtocol(async (scope, c) => {
     const request = c.req.raw
     const form = await readForm(request)
@@ -55,37 +63,38 @@ const deviceAuthorization = (server: Server, devices: DeviceSettings): Handler =
 
 /** The code of the address is shown and nothing more: to claim it, its user has to say so (RFC 8628, 3.3.1). */
 const page =
-  (doors: Doors, server: Server): Handler =>
+  (mounted: Mounted): Handler =>
   async (scope, c) => {
     const shown = c.req.query('user_code') ?? ''
     const code = readUserCode(shown)
     try {
-      await doors.callerOf(scope, c.req.raw)
+      await mounted.doors.callerOf(scope, c.req.raw)
     } catch (error) {
-      return signInFirst(server, scope, { error, code })
+      return signInFirst(mounted, scope, { error, code })
     }
-    return enterPage(server, scope, { shown: code === null ? shown : shownCode(code) })
+    return enterPage(mounted.server, scope, { shown: code === null ? shown : shownCode(code) })
   }
 
-/** Says of a fault that one must sign in; what is none, or ours, is thrown on. */
+/** Leads to where one signs in; what is no fault, or ours, is thrown on. */
 function signInFirst(
-  server: Server,
+  { server, devices }: Mounted,
   scope: Scope,
   { error, code }: { error: unknown; code: string | null },
-): Promise<Response> {
-  if (!(error instanceof Fault) || error.status >= 500) throw error
-  const { settings, signInPage: path } = server
+): Response | Promise<Response> {
+  if (!(error instanceof Fault) || error.status >= 500 || error.code === 'bad_origin') throw error
   const query = code === null ? '' : `?user_code=${shownCode(code)}`
-  const back = `${settings.issuer(scope)}${devicePath}${query}`
-  const href =
-    path && `${settings.site(scope)}${path}?${new URLSearchParams({ redirect_to: back })}`
-  return signInPage(server, scope, { href })
+  const back = pageOf(server, devices, scope) + query
+  if (!server.signInPage) return signInPage(server, scope, { back })
+  const to = new URL(server.signInPage, server.settings.site(scope))
+  to.searchParams.set('redirect_to', back)
+  return redirectTo(to.href)
 }
 
 /** The forms of our pages, from them and no other (case 64). */
 const submitted =
-  (doors: Doors, server: Server, devices: DeviceSettings): Handler =>
+  (mounted: Mounted): Handler =>
   async (scope, c) => {
+    const { doors, server, devices } = mounted
     const request = c.req.raw
     requireOwn(server.settings, scope, request)
     const form = await formOf(request)
@@ -103,16 +112,16 @@ const submitted =
       const { client } = await answerDevice(server, scope, input)
       return await answeredPage(server, scope, { name: client.name, approved })
     } catch (error) {
-      return explained(server, scope, { error, userCode })
+      return explained(mounted, scope, { error, userCode })
     }
   }
 
 /** What the page says of a fault. */
-async function explained(
-  server: Server,
+function explained(
+  mounted: Mounted,
   scope: Scope,
   { error, userCode }: { error: unknown; userCode: string },
-): Promise<Response> {
+): Response | Promise<Response> {
   if (!(error instanceof Fault) || error.status >= 500) throw error
   const { code, status, headers } = error
   const wrong: Readonly<Record<string, string>> = {
@@ -121,8 +130,9 @@ async function explained(
     rate_limited: 'Too many codes were wrong. Wait a few minutes, then try again.',
   }
   const says = wrong[code]
-  if (says === undefined) return signInFirst(server, scope, { error, code: readUserCode(userCode) })
-  return enterPage(server, scope, { shown: userCode, wrong: says, status, headers })
+  if (says === undefined)
+    return signInFirst(mounted, scope, { error, code: readUserCode(userCode) })
+  return enterPage(mounted.server, scope, { shown: userCode, wrong: says, status, headers })
 }
 
 /** @throws {Fault} `unsupported_content` (415). */
@@ -141,7 +151,7 @@ const codeIn = (code: string | null | undefined): string => {
 }
 
 const claim =
-  ({ callerOf }: Doors, server: Server, devices: DeviceSettings): Handler =>
+  ({ doors: { callerOf }, server, devices }: Mounted): Handler =>
   async (scope, c: Context) => {
     const caller = await callerOf(scope, c.req.raw)
     const userCode = codeIn((await body(c, claimBody)).user_code)
@@ -150,7 +160,7 @@ const claim =
   }
 
 const consent =
-  ({ callerOf }: Doors, server: Server): Handler =>
+  ({ doors: { callerOf }, server }: Mounted): Handler =>
   async (scope, c: Context) => {
     const caller = await callerOf(scope, c.req.raw)
     const { user_code, action } = await body(c, consentBody)

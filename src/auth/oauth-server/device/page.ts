@@ -86,7 +86,7 @@ export function confirmPage(
   return pageOf(settings, scope, {
     title: `Connect ${called}`,
     body: `<h1>Let ${name} use your account?</h1>
-<p>It asks for your account at ${site}.</p>
+<p>A device asks for your account at ${site}.</p>
 <dl>
 <div><dt>The device must show</dt><dd class="code">${user_code}</dd></div>
 <div><dt>App</dt><dd>${name}${host ? ` <small>${text(host)}</small>` : ''}</dd></div>

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { clientProofs } from './client-proofs.ts'
 import { adminProofs, mfaProofs } from './client-proofs-mfa.ts'
+import { adminOAuthProofs, oauthProofs } from './client-proofs-oauth-server.ts'
 import { adminPasskeyProofs, webauthnProofs } from './client-proofs-passkeys.ts'
 import { walletProofs } from './client-proofs-wallets.ts'
 import { adminRefusals, clientRefusals } from './client-refusals.ts'
@@ -61,10 +62,15 @@ describe.each([
   [
     'GoTrueClient',
     'auth',
-    { ...clientProofs, ...mfaProofs, ...webauthnProofs, ...walletProofs },
+    { ...clientProofs, ...mfaProofs, ...webauthnProofs, ...walletProofs, ...oauthProofs },
     clientRefusals,
   ],
-  ['GoTrueAdminApi', 'admin', { ...adminProofs, ...adminPasskeyProofs }, adminRefusals],
+  [
+    'GoTrueAdminApi',
+    'admin',
+    { ...adminProofs, ...adminPasskeyProofs, ...adminOAuthProofs },
+    adminRefusals,
+  ],
 ] as const)('%s', (_name, which, proofs, refusals) => {
   it('has no method without a proof, and no proof is of a method that is gone', async () => {
     const world = await clientWorld()

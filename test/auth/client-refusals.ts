@@ -2,7 +2,7 @@ import { signedIn, type World } from './client-world.ts'
 import type { Json } from './world.ts'
 
 /*
- * The methods whose server is still to come (being an OAuth server, custom providers, SSO): each reads in the answer
+ * The methods whose server is still to come (custom providers, SSO): each reads in the answer
  * why nothing is there.
  */
 
@@ -11,8 +11,6 @@ interface Refusal {
   status: number
   call: (world: World) => Promise<{ error: unknown }>
 }
-
-const id = '00000000-0000-7000-8000-000000000000'
 
 const refusal =
   (code: string, status: number) =>
@@ -32,23 +30,12 @@ export const clientRefusals: Record<string, Refusal> = {
     'saml_provider_disabled',
     404,
   )(({ auth }) => auth.signInWithSSO({ domain: 'example.com' })),
-  'oauth.getAuthorizationDetails': noServer(({ auth }) => auth.oauth.getAuthorizationDetails(id)),
-  'oauth.approveAuthorization': noServer(({ auth }) => auth.oauth.approveAuthorization(id)),
-  'oauth.denyAuthorization': noServer(({ auth }) => auth.oauth.denyAuthorization(id)),
-  'oauth.listGrants': noServer(({ auth }) => auth.oauth.listGrants()),
-  'oauth.revokeGrant': noServer(({ auth }) => auth.oauth.revokeGrant({ clientId: id })),
 }
 
 const asAny = (value: object): Json => value
 
 export const adminRefusals: Record<string, Refusal> = Object.fromEntries([
   ...[
-    ['oauth.listClients'],
-    ['oauth.createClient', { client_name: 'x', redirect_uris: ['https://x.example/'] }],
-    ['oauth.getClient', id],
-    ['oauth.updateClient', id, { client_name: 'y' }],
-    ['oauth.deleteClient', id],
-    ['oauth.regenerateClientSecret', id],
     ['customProviders.listProviders'],
     ['customProviders.createProvider', { identifier: 'custom:x', provider_type: 'oidc' }],
     ['customProviders.getProvider', 'custom:x'],

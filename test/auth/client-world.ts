@@ -1,5 +1,6 @@
 import { admin } from 'leanto/auth/admin'
 import { mfa } from 'leanto/auth/mfa'
+import { oauthServer } from 'leanto/auth/oauth-server'
 import { passkeys } from 'leanto/auth/passkeys'
 import { wallets } from 'leanto/auth/wallets'
 import { expect } from 'vitest'
@@ -54,6 +55,7 @@ export async function clientWorld(): Promise<World> {
         admin(),
         passkeys(),
         wallets(),
+        oauthServer(),
         fake('google', answers),
         fake('github', answers),
       ],

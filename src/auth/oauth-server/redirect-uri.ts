@@ -12,7 +12,7 @@ const isLoopback = (hostname: string): boolean =>
  */
 export function isSafeRedirect(uri: string, schemes: readonly string[]): boolean {
   // Printable ASCII without what browsers read otherwise than servers do (case 24).
-  if (uri.length > 2048 || !/^[a-z][\w.+-]*:[!-~]+$/i.test(uri) || /[\\<>"`{}|^#]/.test(uri))
+  if (uri.length > 2048 || !/^[a-z][\w.+-]*:[!-~]+$/i.test(uri) || /[\\<>"`{}|^#*]/.test(uri))
     return false
   const url = URL.parse(uri)
   if (!url || url.username || url.password) return false

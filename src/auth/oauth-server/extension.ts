@@ -35,9 +35,9 @@ export interface Binding {
 /** What a request shows of a key, checked, but for its one use. */
 export interface ShownBinding extends Binding {
   /** Joins the trip that reads the client. */
-  readonly use: Statement
+  readonly use?: Statement
   /** @param used What `use` answered. @throws {Fault} if it was used before. */
-  readonly check: (used: QueryResult | undefined) => void
+  readonly check?: (used: QueryResult | undefined) => void
   /** Of the answer. */
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -108,10 +108,10 @@ export async function authenticateBound(
   { request, form }: { request: Request; form: URLSearchParams },
 ): Promise<{ client: ClientRow; binding: ShownBinding | undefined }> {
   const binding = await shownBinding(server, scope, request)
-  const more = binding ? [binding.use] : []
+  const more = binding?.use ? [binding.use] : []
   const shown = { request, form, more }
   const { client, results } = await authenticateClient(server.settings, scope, shown)
-  binding?.check(results[0])
+  binding?.check?.(results[0])
   if (client.dpop_bound === 1 && !binding)
     throw invalidRequest('The tokens of this client must be bound to a key')
   return { client, binding }

@@ -58,9 +58,12 @@ export async function requireHeld(
   principal: Principal,
   request?: Request,
 ): Promise<void> {
-  if (principal.claims.cnf === undefined) return
+  // Whoever says that it is bound has to be right as well: else a key that does not count would look as if it did.
+  const saysSo = /^DPoP\b/i.test(request?.headers.get('authorization') ?? '')
+  if (principal.claims.cnf === undefined && !saysSo) return
   const held = server.extensions.flatMap(({ holds }) => holds ?? [])
-  if (held.length === 0) throw coreFaults.bad_token({ message: 'The token is bound to a key' })
+  if (held.length === 0)
+    throw coreFaults.bad_token({ message: 'No token that is bound to a key counts here' })
   for (const holds of held) await holds(server, scope, principal, request)
 }
 

@@ -401,7 +401,7 @@ describe('what ends a grant', () => {
     const path = `/auth/v1/admin/oauth/clients/${client.client_id}`
     await expectStatus(await at.ask(path, { method: 'DELETE', key: 'secret' }), 204)
     await expectError(await at.ask('/auth/v1/oauth/userinfo', { token }), 401, 'invalid_token')
-    for (const table of ['clients', 'sessions', 'codes', 'consents', 'requests'])
+    for (const table of ['clients', 'sessions', 'consents'])
       expect([table, await count(`oauth_${table}`)]).toEqual([table, 0])
     expect(await count('sessions')).toBe(1)
   })

@@ -31,6 +31,7 @@ export interface App {
  * @param bindings TypeScript: more options of `bind`.
  * @param migrations Of the parts beside the providers.
  * @param routes TypeScript: what else the Worker has, as statements about `app`.
+ * @param imports TypeScript: what those need besides.
  * @param port Where it listens, for a browser.
  */
 export async function startApp(
@@ -43,6 +44,7 @@ export async function startApp(
     bindings = '',
     migrations = [],
     routes = '',
+    imports = '',
     port,
   }: {
     site?: string
@@ -52,6 +54,7 @@ export async function startApp(
     bindings?: string
     migrations?: readonly Migration[]
     routes?: string
+    imports?: string
     port?: number
   },
 ): Promise<App> {
@@ -68,6 +71,7 @@ export async function startApp(
 import { bind } from 'leanto'
 import { auth } from 'leanto/auth'
 import * as p from 'leanto/auth/providers'
+${imports}
 const base = bind<any>({ db: (e) => e.DB, kv: (e) => e.KV, secret: () => '${secret}', ${bindings} })
 const users = auth(base, { site: '${site}', with: [${providers}], ${options} })
 const app = new Hono().route('/auth/v1', users.routes)

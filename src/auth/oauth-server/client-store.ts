@@ -79,7 +79,7 @@ export async function listClients(
     scope.db.prepare('SELECT count(*) AS total FROM leanto_auth_oauth_clients'),
     scope.db
       .prepare(
-        `SELECT * FROM leanto_auth_oauth_clients ORDER BY created_at DESC, id LIMIT ? OFFSET ?`,
+        `SELECT * FROM leanto_auth_oauth_clients ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?`,
       )
       .bind(perPage, (page - 1) * perPage),
   ])
@@ -145,13 +145,13 @@ export async function regenerateSecret(
   return toClient(row, secret)
 }
 
-/** Deletes a client with all that it was given: consents, codes, sessions. One trip. @throws {Fault} `oauth_client_not_found` (404). */
+/** Deletes a client with what it was given. Its codes and requests are of no use without it, and end by themselves. One trip. @throws {Fault} `oauth_client_not_found` (404). */
 export async function deleteClient(server: Server, scope: Scope, id: string): Promise<void> {
   const of = (sql: string): Statement => scope.db.prepare(sql).bind(id)
   const results = await scope.db.batch([
     of(`DELETE FROM leanto_auth_sessions WHERE id IN (
       SELECT session_id FROM leanto_auth_oauth_sessions WHERE client_id = ?)`),
-    ...['sessions', 'codes', 'consents', 'requests'].map((table) =>
+    ...['sessions', 'consents'].map((table) =>
       of(`DELETE FROM leanto_auth_oauth_${table} WHERE client_id = ?`),
     ),
     ...server.extensions.flatMap(({ clientRemoved }) => clientRemoved?.(scope, id) ?? []),

@@ -16,7 +16,7 @@ export const oauthServerMigrations: readonly Migration[] = [
          updated_at INTEGER NOT NULL
        ) WITHOUT ROWID`,
       `CREATE INDEX IF NOT EXISTS leanto_auth_oauth_clients_created
-         ON leanto_auth_oauth_clients (registration, created_at)`,
+         ON leanto_auth_oauth_clients (created_at)`,
       // What was asked for: pushed by the client, or waiting for its user's answer.
       `CREATE TABLE IF NOT EXISTS leanto_auth_oauth_requests (
          id TEXT PRIMARY KEY, kind TEXT NOT NULL, client_id TEXT NOT NULL,

@@ -113,7 +113,7 @@ function allowOrigin<Env>(
   }
   headers.set(
     'access-control-expose-headers',
-    `content-range, content-location, etag, location, next-cursor, preference-applied, retry-after, x-leanto-why, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-supabase-api-version, ${bookmarkHeader}`,
+    `content-range, content-location, dpop-nonce, etag, location, next-cursor, preference-applied, retry-after, www-authenticate, x-leanto-why, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-supabase-api-version, ${bookmarkHeader}`,
   )
   return true
 }

@@ -17,6 +17,7 @@ import {
   unknown,
   users,
 } from './conformance-world.ts'
+import { deviceMatrix, deviceMet, extensions, nonceMet, withNonce } from './device-conformance.ts'
 import {
   authorizeQuery,
   begin,
@@ -30,7 +31,8 @@ import {
 } from './oauth-server-world.ts'
 import type { Json } from './world.ts'
 
-const server = (options: OAuthServerOptions = {}) => oauthServer({ ...serverOptions, ...options })
+const server = (options: OAuthServerOptions = {}) =>
+  oauthServer({ ...serverOptions, with: extensions(), ...options })
 const make = (base: Base<Env>, options: Options, ours: OAuthServerOptions = {}) =>
   auth(base, { site, with: [server(ours)], ...options })
 
@@ -232,6 +234,13 @@ const faults: Record<string, Meet> = {
       ask: mount({ [mountAt]: make(makeBase(), reaching, { registration: false }) }),
     } as never),
   request_not_supported: pushing({ request: 'x.y.z' }),
+  use_dpop_nonce: (world) =>
+    nonceMet({
+      ...world,
+      ask: mount({
+        [mountAt]: make(makeBase(), reaching, { with: [...extensions().slice(0, 1), withNonce] }),
+      }),
+    }),
   unauthorized_client: token({ grant_type: 'client_credentials' }),
   unsupported_grant_type: token({ grant_type: 'password' }),
   unsupported_response_type: pushing({ response_type: 'token' }),
@@ -243,11 +252,14 @@ conforms('auth', {
   migrations: {
     ...baseMigrations,
     '0020_oauth_server': 'MwP4xnqe2wpbLBfd3EgQ_Pie8KrqW0BcwBoVPUsR8wg',
+    '0021_dpop': 'hgov2xTpcviv4U_PE3MJkl5j6eMuRTfEDsO8O6KSwtc',
+    '0022_oauth_devices': 'n8V_ZTsQrA09Lp93A462UB9mGw74LehwTxyjW2ibOFQ',
   },
   prepare,
   matrix: [
     ...baseMatrix.filter(({ route }) => !ours.has(route)),
     ...matrix,
+    ...deviceMatrix,
     {
       route: 'GET /authorize',
       ask: () => ({ path: '/authorize?provider=google' }),
@@ -259,5 +271,5 @@ conforms('auth', {
       answers: users(400),
     },
   ],
-  faults: { ...baseFaults((options) => make(makeBase(), options)), ...faults },
+  faults: { ...baseFaults((options) => make(makeBase(), options)), ...faults, ...deviceMet },
 })

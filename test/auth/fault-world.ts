@@ -2,6 +2,8 @@ import type { Session } from 'leanto/auth'
 import { admin } from 'leanto/auth/admin'
 import { mfa } from 'leanto/auth/mfa'
 import { oauthServer } from 'leanto/auth/oauth-server'
+import { devices } from 'leanto/auth/oauth-server/device'
+import { dpop } from 'leanto/auth/oauth-server/dpop'
 import { cookies, issuedKeys, sessions } from 'leanto/auth/parts'
 import { passkeys } from 'leanto/auth/passkeys'
 import { wallets } from 'leanto/auth/wallets'
@@ -85,7 +87,7 @@ const options = (autoconfirm: boolean) => ({
     cookies(),
     passkeys(),
     wallets(),
-    oauthServer(serverOptions),
+    oauthServer({ ...serverOptions, with: [devices(), dpop()] }),
     fake('google', answers),
   ],
   mailer: inbox.mailer,
@@ -217,9 +219,9 @@ async function expectUsable({ ask }: World, response: Response, text: string) {
     new URLSearchParams(hash.slice(1)).get('access_token') ??
     (text.startsWith('{') ? JSON.parse(text).access_token : undefined)
   if (!given) return
-  const { client_id, session_id } = claimsOf(given)
-  // A client's own is nobody's, and what it has of a user's shows who that is.
-  if (client_id && !session_id) return
+  const { client_id, session_id, cnf } = claimsOf(given)
+  // A client's own is nobody's, and what it has of a user's shows who that is; what is bound to a key says so by its proof.
+  if ((client_id && !session_id) || cnf) return
   const token = { token: given }
   const used = client_id ? ask('/auth/v1/oauth/userinfo', token) : getUser(ask, given)
   expect((await used).status).toBe(200)

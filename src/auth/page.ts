@@ -23,7 +23,7 @@ const base = `
 * { box-sizing: border-box }
 body { margin: 0; min-height: 100vh; min-height: 100dvh; padding: 1.5rem 1rem; display: grid; place-items: center; background: var(--ground); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif }
 main { width: 100%; max-width: 27rem; padding: 1.75rem; background: var(--card); border: 1px solid var(--line); border-radius: .75rem }
-h1 { margin: 0 0 .75rem; font-size: 1.375rem; line-height: 1.25; text-wrap: balance }
+h1 { margin: 0 0 .75rem; font-size: 1.375rem; line-height: 1.25; text-wrap: balance; overflow-wrap: anywhere }
 p { margin: 0 0 1.25rem }
 dl { margin: 0 0 1.25rem; border-top: 1px solid var(--line) }
 dl div { padding: .75rem 0; border-bottom: 1px solid var(--line) }

@@ -9,6 +9,7 @@ const ceilings: Record<string, number> = {
   auth: 45 * 1024,
   // Each with all that it needs of `auth`, as if it were alone.
   'auth/mfa': 26 * 1024,
+  'auth/oauth-server': 33 * 1024,
   'auth/passkeys': 23 * 1024,
   'auth/wallets': 33 * 1024,
   'auth/admin': 23 * 1024,
@@ -134,6 +135,7 @@ const exported: Record<string, string[]> = {
   ],
   'auth/admin': ['admin'],
   'auth/mfa': ['mfa', 'mfaFaults'],
+  'auth/oauth-server': ['oauthServer', 'oauthServerFaults'],
   'auth/passkeys': ['passkeyFaults', 'passkeys'],
   'auth/wallets': ['wallets'],
   'auth/parts': ['cookies', 'issuedKeys', 'sessions', 'trust', 'turnstile'],

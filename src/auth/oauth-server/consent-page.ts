@@ -113,20 +113,25 @@ function destination(redirectUri: string): string {
   return `the app ${escapeHtml(protocol.slice(0, -1))}`
 }
 
+/** A name does not push what matters out of sight. */
+const shortened = (name: string): string =>
+  [...name].length > 60 ? `${[...name].slice(0, 59).join('')}…` : name
+
 function questionPage(server: Server, scope: Scope, looked: Looked): Promise<Response> {
   const { settings, scopes } = server
   const { client, standing, user, redirect_uri: target } = looked
   const site = settings.site(scope)
   // A name is what the client says of itself; where the answer goes is what is known.
-  const name = escapeHtml(client.name) || 'An app'
+  const called = shortened(client.name) || 'An app'
+  const name = escapeHtml(called)
   const words = wordsOf(looked.scope)
   const may = words.map(
     (word) => `<li>${escapeHtml(openidScopes[word] ?? scopes[word] ?? word)}</li>`,
   )
   const declared = resourcesOf(server, scope)
   const places = (JSON.parse(standing.resource) as string[]).map((url) => {
-    const { name: called } = declared.get(url) ?? {}
-    return `<div><dt>At</dt><dd>${escapeHtml(called ?? url)}${called ? ` <small>${escapeHtml(url)}</small>` : ''}</dd></div>`
+    const title = declared.get(url)?.name
+    return `<div><dt>Only at</dt><dd>${escapeHtml(title ?? url)}${title ? ` <small>${escapeHtml(url)}</small>` : ''}</dd></div>`
   })
   const body = `<h1>${name} asks for your ${hostOf(site)} account</h1>
 <dl>
@@ -144,6 +149,5 @@ ${
 <input type="hidden" name="authorization_id" value="${escapeHtml(looked.authorization_id)}">
 <div class="acts"><button name="answer" value="cancel">Cancel</button> <button class="act" name="answer" value="allow">Allow</button></div>
 </form>`
-  const title = `${client.name || 'An app'} asks for your account`
-  return ownPage({ title, body, site, target })
+  return ownPage({ title: `${called} asks for your account`, body, site, target })
 }

@@ -1,4 +1,5 @@
 import { mfa } from 'leanto/auth/mfa'
+import { devices } from 'leanto/auth/oauth-server/device'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { clock, site } from '../kit/world.ts'
 import {
@@ -575,4 +576,21 @@ it('what has ended is removed by the upkeep, and not before', async () => {
   await run()
   expect(await count('oauth_devices')).toBe(0)
   expect(await errorOf(await world.poll(device_code))).toBe('invalid_grant')
+})
+
+it('refuses options that are wrong, by name', () => {
+  for (const [option, options] of [
+    ['page', { page: 'tv' }],
+    ['page', { page: '//evil.example' }],
+    ['page', { page: '/tv?x=1' }],
+    ['page', { page: 7 }],
+    ['seconds', { seconds: 59 }],
+    ['seconds', { seconds: 601 }],
+    ['interval', { interval: 0 }],
+    ['interval', { interval: 61 }],
+    ['attempts.max', { attempts: { max: 0, seconds: 300 } }],
+    ['attempts.seconds', { attempts: { max: 1, seconds: 1.5 } }],
+    ['attempts.max', { attempts: null }],
+  ] as const)
+    expect(() => devices(options as never)).toThrow(`\`${option}\``)
 })

@@ -313,6 +313,25 @@ describe('a request with a bound token', () => {
   })
 })
 
+it('lets pages of other origins read what they have to do', async () => {
+  const origin = 'https://other.example'
+  const base = makeBase({ origins: [origin] })
+  const users = auth(base, { site, with: [oauthServer({ with: [dpop({ nonce: true })] })] })
+  await freshDatabase([users])
+  const response = await mountAuth(users)('/auth/v1/oauth/token', {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/x-www-form-urlencoded',
+      origin,
+      dpop: await client.prove('POST', `${site}/auth/v1/oauth/token`),
+    },
+    body: 'grant_type=refresh_token',
+  })
+  expect(response.headers.get('dpop-nonce')).toMatch(/^[\w-]{43}$/)
+  const exposed = response.headers.get('access-control-expose-headers')?.split(', ')
+  expect(exposed).toEqual(expect.arrayContaining(['dpop-nonce', 'www-authenticate']))
+})
+
 it('refuses options that are wrong, by name', () => {
   for (const [option, options] of [
     ['seconds', { seconds: 0 }],

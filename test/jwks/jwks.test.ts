@@ -88,6 +88,23 @@ describe('a foreign token', () => {
   })
 })
 
+describe('a token that is bound to a key', () => {
+  // Nobody asks for a proof of it here, so whoever has stolen it would be as good as who it was for (RFC 9449, 7.2; RFC 8705, 3).
+  it.each([[{ jkt: 'k'.repeat(43) }], [{ 'x5t#S256': 'k'.repeat(43) }], [{}], [null]])(
+    'is no bearer’s: cnf is %j',
+    async (cnf) => {
+      const token = await outside.token('one', { cnf })
+      for (const path of ['/me', '/who']) {
+        const response = await ask(path, { token })
+        expect(response.status).toBe(401)
+        expect(response.headers.get('www-authenticate')).toBe('DPoP error="invalid_token"')
+      }
+      const headers = { authorization: `DPoP ${token}`, dpop: 'a.b.c' }
+      expect((await ask('/me', { headers })).status).toBe(401)
+    },
+  )
+})
+
 describe('what is refused (cases 31 to 33)', () => {
   it.each([
     ['another issuer', { iss: 'https://evil.example' }],

@@ -10,6 +10,8 @@ const ceilings: Record<string, number> = {
   // Each with all that it needs of `auth`, as if it were alone.
   'auth/mfa': 26 * 1024,
   'auth/oauth-server': 33 * 1024,
+  'auth/oauth-server/device': 21 * 1024,
+  'auth/oauth-server/dpop': 10 * 1024,
   'auth/passkeys': 23 * 1024,
   'auth/wallets': 33 * 1024,
   'auth/admin': 23 * 1024,
@@ -136,6 +138,8 @@ const exported: Record<string, string[]> = {
   'auth/admin': ['admin'],
   'auth/mfa': ['mfa', 'mfaFaults'],
   'auth/oauth-server': ['oauthServer', 'oauthServerFaults'],
+  'auth/oauth-server/device': ['deviceFaults', 'devices'],
+  'auth/oauth-server/dpop': ['dpop', 'dpopFaults'],
   'auth/passkeys': ['passkeyFaults', 'passkeys'],
   'auth/wallets': ['wallets'],
   'auth/parts': ['cookies', 'issuedKeys', 'sessions', 'trust', 'turnstile'],

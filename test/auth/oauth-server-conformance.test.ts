@@ -85,6 +85,16 @@ const matrix: Row[] = [
     }),
     answers: everyone(303),
   },
+  {
+    route: 'POST /oauth/authorize',
+    ask: async ({ ask }) => ({
+      path: '/oauth/authorize',
+      method: 'POST',
+      body: await authorizeQuery(await makeClient(ask)),
+      headers: formed,
+    }),
+    answers: everyone(303),
+  },
   posting(
     '/oauth/par',
     async (_, client) => Object.fromEntries(new URLSearchParams(await authorizeQuery(client))),
@@ -242,7 +252,7 @@ conforms('auth', {
   mount: mountAt,
   migrations: {
     ...baseMigrations,
-    '0020_oauth_server': 'MwP4xnqe2wpbLBfd3EgQ_Pie8KrqW0BcwBoVPUsR8wg',
+    '0020_oauth_server': '2FukA7OHQIswUFIwWCrliTMcTbmCP9oafbnHTZ8uQ54',
   },
   prepare,
   matrix: [

@@ -46,7 +46,7 @@ const signInAgain = () =>
   authFaults.reauthentication_needed({ message: 'Sign in again before you answer' })
 
 /** When the user has last shown who they are, in seconds. */
-export function authTimeOf({ amr, session_created_at }: SessionRow): number {
+function authTimeOf({ amr, session_created_at }: SessionRow): number {
   const times = (JSON.parse(amr) as Amr[]).map(({ timestamp }) => timestamp)
   return Math.max(...times, times.length === 0 ? Math.floor(session_created_at / 1000) : 0)
 }

@@ -52,6 +52,8 @@ interface UserChanges {
   readonly identity?: string | undefined
   /** Whether they add or remove a passkey. */
   readonly passkey?: boolean | undefined
+  /** A client of OAuth that they let act for them, by its id. */
+  readonly grant?: string | undefined
 }
 
 /**

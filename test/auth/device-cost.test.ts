@@ -37,7 +37,7 @@ beforeEach(async () => {
       `oauth_devices (hash, user_code, client_id, scope, resource, every, created_at, expires_at)
          SELECT 'h' || i, 'u' || i, 'z' || i, '', '[]', 5, 1, 9e15 FROM n`,
       `dpop_proofs (period, hash) SELECT ${Math.floor(clock.now() / 600_000)} - i % 2, 'p' || i FROM n`,
-      `oauth_consents (user_id, client_id, scopes, resources, granted_at, updated_at)
+      `oauth_consents (user_id, client_id, scopes, agreed, granted_at, updated_at)
          SELECT 'u' || i, 'z' || i, '[]', '[]', 1, 1 FROM n`,
       `oauth_sessions (session_id, client_id, user_id, scope, resource, auth_time)
          SELECT 's' || i, 'z' || i, 'u' || i, '', '[]', 1 FROM n`,

@@ -98,6 +98,17 @@ const registered = { redirect_uris: [redirectUri] }
 export const oauthServerRows: Row[] = [
   { name: 'GET /oauth/authorize', prepare, call: (world) => authorizing(world), answers: [303] },
   {
+    name: 'POST /oauth/authorize',
+    prepare,
+    call: async ({ ask, made }) =>
+      ask('/auth/v1/oauth/authorize', {
+        method: 'POST',
+        body: await authorizeQuery(made.client),
+        headers: formed,
+      }),
+    answers: [303],
+  },
+  {
     name: 'GET /oauth/authorize, pushed',
     prepare: async (world) => {
       await prepare(world)

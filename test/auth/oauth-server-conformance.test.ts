@@ -87,6 +87,16 @@ const matrix: Row[] = [
     }),
     answers: everyone(303),
   },
+  {
+    route: 'POST /oauth/authorize',
+    ask: async ({ ask }) => ({
+      path: '/oauth/authorize',
+      method: 'POST',
+      body: await authorizeQuery(await makeClient(ask)),
+      headers: formed,
+    }),
+    answers: everyone(303),
+  },
   posting(
     '/oauth/par',
     async (_, client) => Object.fromEntries(new URLSearchParams(await authorizeQuery(client))),
@@ -251,7 +261,7 @@ conforms('auth', {
   mount: mountAt,
   migrations: {
     ...baseMigrations,
-    '0020_oauth_server': 'MwP4xnqe2wpbLBfd3EgQ_Pie8KrqW0BcwBoVPUsR8wg',
+    '0020_oauth_server': '2FukA7OHQIswUFIwWCrliTMcTbmCP9oafbnHTZ8uQ54',
     '0021_dpop': 'hgov2xTpcviv4U_PE3MJkl5j6eMuRTfEDsO8O6KSwtc',
     '0022_oauth_devices': 'n8V_ZTsQrA09Lp93A462UB9mGw74LehwTxyjW2ibOFQ',
   },

@@ -51,7 +51,7 @@ async function costWorld(): Promise<World> {
          SELECT 'z' || i, '', 'none', 'manual', '[]', '[]', i, i FROM n`,
       `oauth_sessions (session_id, client_id, user_id, scope, resource, auth_time)
          SELECT 's' || i, 'z' || i, 'u' || i, '', '[]', 1 FROM n`,
-      `oauth_consents (user_id, client_id, scopes, resources, granted_at, updated_at)
+      `oauth_consents (user_id, client_id, scopes, agreed, granted_at, updated_at)
          SELECT 'u' || i, 'z' || i, '[]', '[]', 1, 1 FROM n`,
       `oauth_requests (id, kind, client_id, redirect_uri, scope, resource, code_challenge, prompt, created_at, expires_at)
          SELECT 'r' || i, 'pushed', 'z' || i, '', '', '[]', '', '', 1, 9e15 FROM n`,
@@ -101,6 +101,15 @@ const table: Row[] = [
     name: 'GET /oauth/authorize',
     status: 303,
     ask: async ({ client }) => [`/oauth/authorize?${await authorizeQuery(client)}`],
+    cost: [2, 3, 2, 4],
+  },
+  {
+    name: 'POST /oauth/authorize',
+    status: 303,
+    ask: async ({ client }) => [
+      '/oauth/authorize',
+      { method: 'POST', body: await authorizeQuery(client), headers: formed },
+    ],
     cost: [2, 3, 2, 4],
   },
   {

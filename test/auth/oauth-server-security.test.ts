@@ -1,5 +1,10 @@
+import { faults } from 'leanto'
+import type { AuthPart } from 'leanto/auth'
+import { mfa } from 'leanto/auth/mfa'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { clock } from '../kit/world.ts'
+import { makeInbox } from './inbox.ts'
+import { withFactor } from './mfa-world.ts'
 import {
   answer,
   authorizeQuery,
@@ -17,11 +22,22 @@ import {
   publicClient,
   redirectUri,
   refreshed,
+  resource,
   submit,
   verifier,
 } from './oauth-server-world.ts'
 import { refused as corpus } from './redirect-corpus.ts'
-import { count, expectStatus, getUser, type Json, json, rows, signIn } from './world.ts'
+import {
+  claimsOf,
+  count,
+  expectStatus,
+  getUser,
+  type Json,
+  json,
+  post,
+  rows,
+  signIn,
+} from './world.ts'
 
 let at: Place
 beforeEach(async () => {
@@ -404,6 +420,83 @@ describe('what ends a grant', () => {
     for (const table of ['clients', 'sessions', 'consents'])
       expect([table, await count(`oauth_${table}`)]).toEqual([table, 0])
     expect(await count('sessions')).toBe(1)
+  })
+})
+
+describe('what was agreed to', () => {
+  const isAsked = async (client: Json, fields: object) =>
+    'client' in (await json(await look(at, await begin(at.ask, client, fields))))
+
+  it('for one resource is not for the whole app, nor for another scope there', async () => {
+    const client = await makeClient(at.ask)
+    await granted(at, client, { scope: 'notes', resource })
+    await granted(at, client, { scope: 'email' })
+    expect(await isAsked(client, { scope: 'notes', resource })).toBe(false)
+    expect(await isAsked(client, { scope: 'email' })).toBe(false)
+    expect(await isAsked(client, { scope: 'notes' })).toBe(true)
+    expect(await isAsked(client, { scope: 'email', resource })).toBe(true)
+    expect(await isAsked(client, { scope: 'email notes' })).toBe(true)
+  })
+
+  it('before the address was proven is forgotten with its first proof (case 3)', async () => {
+    const inbox = makeInbox()
+    at = await place({}, { mailer: inbox.mailer, autoconfirm: true })
+    const client = await makeClient(at.ask)
+    await granted(at, client)
+    await codeFor(at, client)
+    await rows('UPDATE leanto_auth_users SET email_confirmed_at = NULL')
+    await expectStatus(await post(at.ask, '/otp', { email: 'ann@example.com' }), 200)
+    const shown = { type: 'magiclink', token_hash: inbox.token('ann@example.com') }
+    const session = await expectStatus(await post(at.ask, '/verify', shown), 200)
+    for (const table of ['oauth_consents', 'oauth_codes']) expect(await count(table)).toBe(0)
+    at = { ...at, session }
+    expect(await isAsked(client, {})).toBe(true)
+  })
+})
+
+describe('a session that is for less', () => {
+  it('lets nobody in while it waits for its second factor (case 17)', async () => {
+    at = await place({}, { with: [mfa({ enforce: true })] })
+    const client = await makeClient(at.ask)
+    const { session } = await withFactor(at.ask, at.session)
+    const waiting = await expectStatus(await signIn(at.ask, 'ann@example.com'), 200)
+    const first = { ask: at.ask, session: waiting }
+    const id = await begin(at.ask, client)
+    for (const refused of [await look(first, id), await answer(first, id)])
+      expect((await expectStatus(refused, 401)).error_code).toBe('insufficient_aal')
+    expect(await count('oauth_codes')).toBe(0)
+    const strong = { ask: at.ask, session }
+    await expectStatus(await answer(strong, id), 200)
+    const tokens = await granted(strong, client)
+    expect(claimsOf(tokens.access_token)).toMatchObject({ aal: 'aal2' })
+    expect(claimsOf(tokens.id_token).amr).toContain('totp')
+    // With its factor gone, so is what stood on it.
+    const factors = await rows('SELECT id, user_id FROM leanto_auth_factors')
+    const [{ id: factor, user_id }] = factors
+    expect(
+      await rows(
+        'SELECT factor_id FROM leanto_auth_sessions WHERE id = ?',
+        claimsOf(tokens.access_token).session_id,
+      ),
+    ).toEqual([{ factor_id: factor }])
+    expect(user_id).toBe(session.user.id)
+  })
+
+  it('is what a part says it is (case 18)', async () => {
+    const seen: unknown[] = []
+    const { not_yours } = faults({ not_yours: [403, 'Not with this session'] })
+    const strict: AuthPart = {
+      name: 'strict',
+      beforeUpdate(_, { grant }) {
+        seen.push(grant)
+        throw not_yours()
+      },
+    }
+    at = await place({}, { with: [strict] })
+    const client = await makeClient(at.ask)
+    const refused = await look(at, await begin(at.ask, client))
+    expect((await expectStatus(refused, 403)).error_code).toBe('not_yours')
+    expect(seen).toEqual([client.client_id])
   })
 })
 

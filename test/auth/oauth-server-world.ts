@@ -12,7 +12,7 @@ export const redirectUri = 'https://client.example/cb'
 export const verifier = 'a-verifier-of-pkce-that-is-long-enough-0123456789'
 export const resource = 'https://app.example/mcp'
 
-export const challengeOf = async (text = verifier): Promise<string> =>
+const challengeOf = async (text = verifier): Promise<string> =>
   base64url(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))
 
 export interface Place {

@@ -12,7 +12,7 @@ import { readAsked, readRedirectUri } from './asked.ts'
 import { type ClientRow, selectClient } from './client.ts'
 import { forget, lookAt, refusal } from './decide.ts'
 import { oauthServerFaults } from './faults.ts'
-import { once } from './form.ts'
+import { once, readForm } from './form.ts'
 import { consentAddress, newRequestId, pushedId, storeAsked, takePushed } from './pending.ts'
 import type { Server } from './settings.ts'
 
@@ -28,7 +28,7 @@ interface Waiting {
 }
 
 /**
- * `GET /oauth/authorize` (OAuth 2.1, 4.1.1). What is wrong with the client or the redirect URI is told to whoever sits there;
+ * `GET` and `POST /oauth/authorize` (OAuth 2.1, 4.1.1). What is wrong with the client or the redirect URI is told to whoever sits there;
  * all else is told to the client, where it asked for it, with `iss` (RFC 9207). Two trips; of a pushed request one. With
  * `prompt=none` two more, for the browser's session.
  */
@@ -38,7 +38,9 @@ export const authorize =
     // A GET also answers HEAD, which begins nothing.
     if (c.req.method === 'HEAD') return new Response(null, { status: 200 })
     const { settings } = server
-    const query = once(new URL(c.req.url).searchParams)
+    // OpenID Connect Core, 3.1.2.1: by either method.
+    const query =
+      c.req.method === 'POST' ? await readForm(c.req.raw) : once(new URL(c.req.url).searchParams)
     const clientId = query.get('client_id')?.toLowerCase() ?? ''
     if (!isUuid(clientId)) throw noClient()
     const budgets = flowBudgets(settings, scope, networkOf(c.req.raw))

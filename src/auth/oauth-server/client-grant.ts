@@ -1,4 +1,4 @@
-import { grantTypesOf, isPublic, wordsOf } from './client.ts'
+import { isPublic, wordsOf } from './client.ts'
 import type { Grant } from './extension.ts'
 import { oauthServerFaults } from './faults.ts'
 import { requireResources } from './resource.ts'
@@ -6,9 +6,6 @@ import { audienceOf, signAccess } from './tokens.ts'
 
 /** Clients of the host's own that act for nobody but themselves. The server alone makes them. */
 export const machineGrant = 'client_credentials'
-
-export const isMachine = (client: { grant_types: string }): boolean =>
-  grantTypesOf(client).includes(machineGrant)
 
 /**
  * `grant_type=client_credentials` (OAuth 2.1, 4.2). The token's subject is the client: no user, and so nobody's data. It is

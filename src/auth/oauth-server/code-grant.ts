@@ -100,7 +100,7 @@ function readCode({ form }: TokenRequest) {
 }
 
 /** S256, of RFC 7636, 4.2; there is no other. */
-export const challengeOf = async (verifier: string): Promise<string> =>
+const challengeOf = async (verifier: string): Promise<string> =>
   base64url(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(verifier)))
 
 /** Says no more of a code than its own client may know. */

@@ -5,6 +5,7 @@ import { isGuestsStill, sessionOf, signInFirst } from '../caller.ts'
 import { authFaults } from '../faults.ts'
 import { happened } from '../part.ts'
 import type { Caller } from '../session.ts'
+import type { Settings } from '../settings.ts'
 import { callerStatement, checkCaller } from '../user.ts'
 import type { Amr, SessionRow } from '../wire.ts'
 import { type ClientRow, type ClientShown, isPublic, shownClient, wordsOf } from './client.ts'
@@ -32,7 +33,7 @@ interface Standing
   extends PendingRow,
     Pick<ClientRow, 'name' | 'uri' | 'logo_uri' | 'auth_method' | 'registration'> {
   agreed_scopes: string | null
-  agreed_resources: string | null
+  agreed: string | null
 }
 
 export type Looked = AuthorizationDetails & { readonly standing: Standing }
@@ -67,7 +68,7 @@ async function read(server: Server, scope: Scope, input: Caller & { id: string }
   const look = scope.db
     .prepare(
       `SELECT r.*, c.name, c.uri, c.logo_uri, c.auth_method, c.registration,
-         n.scopes AS agreed_scopes, n.resources AS agreed_resources
+         n.scopes AS agreed_scopes, n.agreed
        FROM leanto_auth_oauth_requests r
        JOIN leanto_auth_oauth_clients c ON c.id = r.client_id
        LEFT JOIN leanto_auth_oauth_consents n ON n.user_id = ?1 AND n.client_id = r.client_id
@@ -86,7 +87,34 @@ async function read(server: Server, scope: Scope, input: Caller & { id: string }
   if (wordsOf(prompt).includes('login') && since < Math.floor(created_at / 1000))
     throw signInAgain()
   if (max_age !== null && since < Math.floor(now / 1000) - max_age) throw signInAgain()
+  await mayAnswer(settings, scope, row, standing)
   return { row, standing, id }
+}
+
+/**
+ * A client is given no more than the session that lets it in would open: where one waits for its second factor, or acts for
+ * somebody else, the parts refuse it here (cases 17 and 18).
+ */
+export async function mayAnswer(
+  settings: Settings,
+  scope: Scope,
+  row: SessionRow,
+  { client_id: grant }: Pick<PendingRow, 'client_id'>,
+): Promise<void> {
+  const { parts } = settings
+  const user = settings.toUser(row)
+  const claims = {
+    iss: settings.issuer(scope),
+    sub: user.id,
+    aal: row.aal,
+    session_id: row.session_id,
+    ...Object.assign({}, ...parts.map((part) => part.claims?.(user, { ...row }))),
+  }
+  const principal = { id: user.id, role: 'authenticated', claims } as const
+  for (const { admit, beforeUpdate } of parts) {
+    beforeUpdate?.(row as never, { grant }, { aal: row.aal })
+    await admit?.(settings, scope, principal)
+  }
 }
 
 /**
@@ -114,20 +142,28 @@ export async function lookAt(
 const listIn = (json: string | null): string[] =>
   json === null ? [] : (JSON.parse(json) as string[])
 
+/** What is agreed to for one resource is not for another, and less still for the whole app. */
+export const askedPairs = ({
+  scope,
+  resource,
+}: Pick<PendingRow, 'scope' | 'resource'>): string[] => {
+  const places = listIn(resource)
+  return wordsOf(scope).flatMap((word) =>
+    (places.length > 0 ? places : ['']).map((place) => `${word} ${place}`),
+  )
+}
+
 /**
  * Whoever may be another app on the same device is asked each time (RFC 8252, 8.6): a public client that is not led to an
  * address of the web.
  */
 function isAgreed(standing: Standing): boolean {
-  const { agreed_scopes, agreed_resources, scope, resource, prompt, redirect_uri } = standing
-  if (agreed_scopes === null) return false
+  const { agreed, prompt, redirect_uri } = standing
+  if (agreed === null) return false
   if (/\b(?:consent|select_account)\b/.test(prompt)) return false
   if (isPublic(standing) && !redirect_uri.startsWith('https:')) return false
-  const [scopes, resources] = [listIn(agreed_scopes), listIn(agreed_resources)]
-  return (
-    wordsOf(scope).every((word) => scopes.includes(word)) &&
-    listIn(resource).every((one) => resources.includes(one))
-  )
+  const before = listIn(agreed)
+  return askedPairs(standing).every((pair) => before.includes(pair))
 }
 
 /**
@@ -221,18 +257,17 @@ const isStored = (result: QueryResult | undefined): boolean => result?.results.l
 
 /** Remembers what was agreed to, beside what had been before. */
 function agree(scope: Scope, standing: Standing, codeHash: string): Statement {
-  const { agreed_scopes, agreed_resources } = standing
-  const scopes = [...new Set([...listIn(agreed_scopes), ...wordsOf(standing.scope)])]
-  const resources = [...new Set([...listIn(agreed_resources), ...listIn(standing.resource)])]
+  const scopes = [...new Set([...listIn(standing.agreed_scopes), ...wordsOf(standing.scope)])]
+  const agreed = [...new Set([...listIn(standing.agreed), ...askedPairs(standing)])]
   return scope.db
     .prepare(
       `INSERT INTO leanto_auth_oauth_consents
-         (user_id, client_id, scopes, resources, granted_at, updated_at)
+         (user_id, client_id, scopes, agreed, granted_at, updated_at)
        SELECT c.user_id, c.client_id, ?1, ?2, ?3, ?3 FROM leanto_auth_oauth_codes c WHERE c.hash = ?4
        ON CONFLICT (user_id, client_id) DO UPDATE SET
-         scopes = excluded.scopes, resources = excluded.resources, updated_at = excluded.updated_at`,
+         scopes = excluded.scopes, agreed = excluded.agreed, updated_at = excluded.updated_at`,
     )
-    .bind(JSON.stringify(scopes), JSON.stringify(resources), scope.now(), codeHash)
+    .bind(JSON.stringify(scopes), JSON.stringify(agreed), scope.now(), codeHash)
 }
 
 /** The address by which a client hears of an error (OAuth 2.1, 4.1.2.1), from whom (RFC 9207). */

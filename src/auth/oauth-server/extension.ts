@@ -70,6 +70,8 @@ export interface OAuthExtension {
   readonly faults?: Faults<Record<string, readonly [number, string]>>
   /** Joins the upkeep's batch. */
   readonly purge?: (scope: Scope) => readonly Statement[]
+  /** As the one of `AuthPart`: what a user's sessions have begun ends with them. */
+  readonly ended?: AuthPart['ended']
   /** Joins the batch that deletes a user. */
   readonly removed?: (scope: Scope, userId: string) => readonly Statement[]
   /** Joins the batch that deletes a client. */

@@ -24,11 +24,7 @@ type Row = Pick<ClientRow, 'id' | 'name' | 'uri' | 'logo_uri'> & {
 }
 
 /** The caller's grants, the newest first. One trip. */
-export async function listGrants(
-  settings: Settings,
-  scope: Scope,
-  caller: Caller,
-): Promise<OAuthGrant[]> {
+async function listGrants(settings: Settings, scope: Scope, caller: Caller): Promise<OAuthGrant[]> {
   const [user, grants] = await scope.db.batch([
     callerStatement(settings, scope, caller),
     scope.db
@@ -53,7 +49,7 @@ export async function listGrants(
  *
  * @throws {Fault} `oauth_consent_not_found` (404), and what `getUser` throws.
  */
-export async function revokeGrant(
+async function revokeGrant(
   settings: Settings,
   scope: Scope,
   input: Caller & { clientId: string },

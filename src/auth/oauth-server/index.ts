@@ -5,9 +5,15 @@ import { oauthServerFaults } from './faults.ts'
 import { serverMetadata } from './metadata.ts'
 import { oauthServerMigrations } from './migrations.ts'
 import { oauthServerRoutes } from './routes.ts'
-import { checkOptions, notMounted, type OAuthServerOptions, type Server } from './settings.ts'
+import {
+  checkOptions,
+  notMounted,
+  type OAuthServerOptions,
+  partName,
+  type Server,
+} from './settings.ts'
 import { admitClients, machineOf, refuseClients } from './tokens-met.ts'
-import { endCodes, purgeOAuth, removeUser } from './upkeep.ts'
+import { endCodes, forgetConsents, purgeOAuth, removeUser } from './upkeep.ts'
 import { type Demanded, protects, wellKnown } from './well-known.ts'
 
 export type { AuthMethod, ClientShown, OAuthClient } from './client.ts'
@@ -50,7 +56,7 @@ export function oauthServer(options: OAuthServerOptions = {}): OAuthServer {
   }
   const server = (): Server => both().server
   return Object.freeze({
-    name: 'oauth_server',
+    name: partName,
     faults: Object.freeze(
       Object.assign({}, oauthServerFaults, ...extensions.map(({ faults }) => faults)),
     ),
@@ -86,7 +92,11 @@ export function oauthServer(options: OAuthServerOptions = {}): OAuthServer {
         throw new TypeError(`oauthServer: \`resources\` must have ${resource}`)
       return protects(both, resource, demanded)
     },
-    ended: endCodes,
+    ended: (scope, ending) => [
+      ...endCodes(scope, ending),
+      ...extensions.flatMap(({ ended }) => ended?.(scope, ending) ?? []),
+    ],
+    claimed: forgetConsents,
     removed: (scope, userId) => [
       ...removeUser(scope, userId),
       ...extensions.flatMap(({ removed }) => removed?.(scope, userId) ?? []),

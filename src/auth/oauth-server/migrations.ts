@@ -36,9 +36,10 @@ export const oauthServerMigrations: readonly Migration[] = [
       `CREATE INDEX IF NOT EXISTS leanto_auth_oauth_codes_user ON leanto_auth_oauth_codes (user_id)`,
       `CREATE INDEX IF NOT EXISTS leanto_auth_oauth_codes_expiry
          ON leanto_auth_oauth_codes (expires_at)`,
+      // `agreed` is each scope with where it is for; `scopes` are those that are shown.
       `CREATE TABLE IF NOT EXISTS leanto_auth_oauth_consents (
          user_id TEXT NOT NULL, client_id TEXT NOT NULL, scopes TEXT NOT NULL,
-         resources TEXT NOT NULL, granted_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+         agreed TEXT NOT NULL, granted_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
          PRIMARY KEY (user_id, client_id)
        ) WITHOUT ROWID`,
       `CREATE INDEX IF NOT EXISTS leanto_auth_oauth_consents_client

@@ -15,6 +15,7 @@ import { userinfo } from './userinfo.ts'
 /** Every route, as GoTrue has it, and beside them the standards' own. */
 export const oauthServerRoutes = (doors: Doors, server: Server): Route[] => [
   ['GET', '/oauth/authorize', authorize(doors, server)],
+  ['POST', '/oauth/authorize', authorize(doors, server)],
   ['POST', '/oauth/par', pushed(server)],
   ...consentRoutes(doors, server),
   ...authorizationRoutes(doors, server),

@@ -5,6 +5,8 @@ import type { Settings } from '../settings.ts'
 import type { OAuthClient } from './client.ts'
 import type { OAuthExtension } from './extension.ts'
 
+export const partName = 'oauth_server'
+
 type Awaitable<T> = T | Promise<T>
 
 /** Something of the host's that tokens are for (RFC 8707, RFC 9728), such as an MCP server. */

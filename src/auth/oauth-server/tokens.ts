@@ -72,17 +72,14 @@ export async function startGrant(
   const lives = refreshable ? idle : settings.lifetime * 1000
   const notAfter = absolute === null ? null : now + absolute
   const refreshToken = randomToken()
+  // Without an address: that is the client's, and no place where the user is signed in.
   const session = scope.db
     .prepare(
       `INSERT INTO leanto_auth_sessions
-         (id, user_id, created_at, not_after, aal, amr, factor_id, refreshed_at, user_agent, ip)
-       SELECT ?, g.user_id, ?, ?, g.aal, g.amr, g.factor_id, ?, ?, ? FROM ${from.sql}`,
+         (id, user_id, created_at, not_after, aal, amr, factor_id, refreshed_at, user_agent)
+       SELECT ?, g.user_id, ?, ?, g.aal, g.amr, g.factor_id, ?, ? FROM ${from.sql}`,
     )
-    .bind(
-      ...[id, now, notAfter, now],
-      ...[device.userAgent?.slice(0, 512) ?? null, device.ip ?? null],
-      ...from.values,
-    )
+    .bind(...[id, now, notAfter, now], device.userAgent?.slice(0, 512) ?? null, ...from.values)
   const token = scope.db
     .prepare(
       `INSERT INTO leanto_auth_refresh_tokens (hash, session_id, expires_at)
@@ -133,7 +130,7 @@ export async function answerGrant(
   const resource = asked.resource ?? (JSON.parse(row.resource) as string[])
   const words = wordsOf(granted)
   const accessToken = await signAccess(server, scope, {
-    ...(await hostClaims(server, scope, { row, user, words })),
+    ...(await hostClaims(server, scope, { row, user, words, resource })),
     ...(words.includes('email') && user.email ? { email: user.email } : {}),
     ...(words.includes('phone') && user.phone ? { phone: user.phone } : {}),
     sub: user.id,
@@ -166,9 +163,9 @@ export async function answerGrant(
 async function hostClaims(
   { settings, scopes }: Server,
   scope: Scope,
-  { row, user, words }: { row: GrantRow; user: User; words: readonly string[] },
+  { row, user, words, resource }: Pick<Identified, 'row' | 'user' | 'words'> & Targeted,
 ): Promise<Record<string, unknown>> {
-  if (!words.some((word) => Object.hasOwn(scopes, word))) return {}
+  if (resource.length === 0 && !words.some((word) => Object.hasOwn(scopes, word))) return {}
   return {
     ...(await settings.claims(scope, user)),
     app_metadata: user.app_metadata,
@@ -202,6 +199,10 @@ export async function signAccess(
   return new SignJWT({ ...claims, iss: settings.issuer(scope), ...times })
     .setProtectedHeader({ alg: algorithm, kid, typ: 'at+jwt' })
     .sign(key)
+}
+
+interface Targeted {
+  resource: readonly string[]
 }
 
 interface Identified {

@@ -1,5 +1,6 @@
 import type { Statement } from '../../core/database.ts'
 import type { Scope } from '../../core/scope.ts'
+import type { Condition } from '../condition.ts'
 import type { Ending } from '../part.ts'
 
 /** Rows of a kind that one run of the upkeep removes at most. */
@@ -56,3 +57,14 @@ export const endCodes = (scope: Scope, { user }: Ending): Statement[] => [
     )
     .bind(...user.values),
 ]
+
+/** What was agreed to before an address was proven may have been another's agreement (case 3). */
+export const forgetConsents = (scope: Scope, user: Condition): Statement[] =>
+  ['codes', 'consents'].map((table) =>
+    scope.db
+      .prepare(
+        `DELETE FROM leanto_auth_oauth_${table}
+         WHERE user_id = (SELECT u.id FROM leanto_auth_users u WHERE ${user.sql})`,
+      )
+      .bind(...user.values),
+  )

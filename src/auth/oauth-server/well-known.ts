@@ -10,7 +10,7 @@ import type { Doors } from '../part.ts'
 import { wordsOf } from './client.ts'
 import { oauthServerFaults } from './faults.ts'
 import { published, resourceMetadata, serverMetadata } from './metadata.ts'
-import { resourcesOf, type Server } from './settings.ts'
+import { partName, resourcesOf, type Server } from './settings.ts'
 import { requireHeld } from './tokens-met.ts'
 
 /** What is mounted, once it is. */
@@ -114,8 +114,13 @@ async function bearerOf(
   // An ID token's audience is a client, which is no URL; but let it say so.
   if (typeof claims.client_id !== 'string') throw oauthServerFaults.invalid_token()
   const machine = claims.session_id === undefined
-  const principal = machine ? { ...guest, claims: Object.freeze(claims) } : principalOf(claims)
+  const principal: Principal = machine
+    ? { ...guest, claims: Object.freeze(claims) }
+    : principalOf(claims)
   await requireHeld(server, scope, principal, request)
+  // What this part itself asks of a token for the whole app is none of a resource's.
+  for (const { name, admit } of settings.parts)
+    if (name !== partName) await admit?.(settings, scope, principal)
   return principal
 }
 

@@ -10,7 +10,7 @@ import type { Caller } from '../../session.ts'
 import { callerStatement, checkCaller } from '../../user.ts'
 import type { SessionRow } from '../../wire.ts'
 import { type ClientRow, type ClientShown, shownClient, wordsOf } from '../client.ts'
-import { authTimeOf } from '../decide.ts'
+import { askedPairs, authTimeOf, mayAnswer } from '../decide.ts'
 import type { Server } from '../settings.ts'
 import { deviceFaults } from './faults.ts'
 import type { DeviceSettings } from './settings.ts'
@@ -46,7 +46,7 @@ type Standing = Pick<ClientRow, 'name' | 'uri' | 'logo_uri' | 'registration'> & 
   network: string | null
   place: string | null
   agreed_scopes: string | null
-  agreed_resources: string | null
+  agreed: string | null
   created_at: number
   expires_at: number
 }
@@ -76,7 +76,7 @@ function codeBudgets(
 }
 
 /** The session that calls, of a user who may answer. */
-const mayAnswer = (scope: Scope, caller: Caller) => {
+const answering = (scope: Scope, caller: Caller) => {
   const session = sessionOf(scope, caller)
   return condition(
     `EXISTS (SELECT 1 FROM ${session.sql} s JOIN leanto_auth_users u ON u.id = s.user_id
@@ -91,8 +91,7 @@ function lookAt(scope: Scope, { userId, sessionId }: Caller, userCode: string): 
   return scope.db
     .prepare(
       `SELECT d.hash, d.client_id, d.scope, d.resource, d.network, d.place, d.created_at,
-         d.expires_at, c.name, c.uri, c.logo_uri, c.registration, n.scopes AS agreed_scopes,
-         n.resources AS agreed_resources
+         d.expires_at, c.name, c.uri, c.logo_uri, c.registration, n.scopes AS agreed_scopes, n.agreed
        FROM leanto_auth_oauth_devices d
        JOIN leanto_auth_oauth_clients c ON c.id = d.client_id
        LEFT JOIN leanto_auth_oauth_consents n ON n.user_id = d.user_id AND n.client_id = d.client_id
@@ -122,7 +121,7 @@ export async function claimDevice(
     throw authFaults.validation_failed({ message: 'A code has 8 letters, such as WDJB-MJHT' })
   const hashed = await userCodeHash(scope, code)
   const budgets = codeBudgets(server, devices, scope, input)
-  const allowed = mayAnswer(scope, input)
+  const allowed = answering(scope, input)
   const may = and(allowed, ...budgets.map(within))
   const now = scope.now()
   const claim = scope.db
@@ -153,6 +152,7 @@ export async function claimDevice(
   checkSpent(scope, budgets, results)
   const standing = found?.results[0] as Standing | undefined
   if (!standing) throw notFound()
+  await mayAnswer(settings, scope, row, standing)
   return detailsOf(row, standing, { code, network })
 }
 
@@ -204,9 +204,10 @@ export async function answerDevice(
   const row = checkAnswering(scope, user?.results[0])
   const standing = found?.results[0] as Standing | undefined
   if (!standing) throw notFound()
+  await mayAnswer(settings, scope, row, standing)
   const mark = randomToken(16)
   const session = sessionOf(scope, input)
-  const allowed = mayAnswer(scope, input)
+  const allowed = answering(scope, input)
   const decide = scope.db
     .prepare(
       `UPDATE leanto_auth_oauth_devices AS d SET decision = ?, mark = ?, approved_in = ?,
@@ -232,18 +233,17 @@ export async function answerDevice(
 
 /** Remembers what was agreed to, beside what had been before: by that its user finds it, and takes it back. */
 function agree(scope: Scope, standing: Standing, mark: string): Statement {
-  const { agreed_scopes, agreed_resources, scope: words, resource } = standing
   const listIn = (json: string | null) => (json === null ? [] : (JSON.parse(json) as string[]))
-  const scopes = [...new Set([...listIn(agreed_scopes), ...wordsOf(words)])]
-  const resources = [...new Set([...listIn(agreed_resources), ...listIn(resource)])]
+  const scopes = [...new Set([...listIn(standing.agreed_scopes), ...wordsOf(standing.scope)])]
+  const agreed = [...new Set([...listIn(standing.agreed), ...askedPairs(standing)])]
   return scope.db
     .prepare(
       `INSERT INTO leanto_auth_oauth_consents
-         (user_id, client_id, scopes, resources, granted_at, updated_at)
+         (user_id, client_id, scopes, agreed, granted_at, updated_at)
        SELECT d.user_id, d.client_id, ?1, ?2, ?3, ?3 FROM leanto_auth_oauth_devices d
        WHERE d.hash = ?4 AND d.mark = ?5
        ON CONFLICT (user_id, client_id) DO UPDATE SET
-         scopes = excluded.scopes, resources = excluded.resources, updated_at = excluded.updated_at`,
+         scopes = excluded.scopes, agreed = excluded.agreed, updated_at = excluded.updated_at`,
     )
-    .bind(JSON.stringify(scopes), JSON.stringify(resources), scope.now(), standing.hash, mark)
+    .bind(JSON.stringify(scopes), JSON.stringify(agreed), scope.now(), standing.hash, mark)
 }

@@ -40,6 +40,17 @@ export function devices(options: DeviceOptions = {}): OAuthExtension {
     }),
     migrations: deviceMigrations,
     faults: Object.freeze({ ...deviceFaults, ...ownFaults }),
+    // Of a session elsewhere, which is in no table of ours, nothing else says that it has ended.
+    ended: (scope, { user, which = null, spared = null }) => [
+      scope.db
+        .prepare(
+          `DELETE FROM leanto_auth_oauth_devices
+           WHERE session_id IS NULL AND approved_in IS NULL AND claimed_by IS NOT ?
+             AND (? IS NULL OR ? IN (claimed_by, aal))
+             AND user_id IN (SELECT u.id FROM leanto_auth_users u WHERE ${user.sql})`,
+        )
+        .bind(spared, which, which, ...user.values),
+    ],
     removed: (scope, userId) => remove(scope, 'user_id', userId),
     clientRemoved: (scope, clientId) => remove(scope, 'client_id', clientId),
     purge: (scope) => [

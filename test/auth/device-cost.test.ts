@@ -98,6 +98,15 @@ const table: Row[] = [
   {
     name: 'a device begins',
     ask: async () => posted('device_authorization', { scope: 'openid' }),
+    cost: [2, 2, 3, 2],
+  },
+  {
+    name: 'a device of a client without a secret begins',
+    ask: async () => {
+      const { client_id } = await makeClient(world.ask)
+      const body = form({ client_id, scope: 'openid' })
+      return ['/oauth/device_authorization', { method: 'POST', headers: formed, body }]
+    },
     cost: [2, 3, 5, 4],
   },
   {

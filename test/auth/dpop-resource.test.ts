@@ -1,6 +1,6 @@
 import { sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import { Hono } from 'hono'
-import { handlers, type Module } from 'leanto'
+import { type Fault, handlers, type Module, problem } from 'leanto'
 import { type AuthPart, auth } from 'leanto/auth'
 import { admin } from 'leanto/auth/admin'
 import { oauthServer } from 'leanto/auth/oauth-server'
@@ -60,6 +60,19 @@ async function mounted(options: DpopOptions | null = {}, host = site) {
     .route('/sync', docs.routes)
     .route('/services', proxied.routes)
     .get('/me', users.signedIn, (c) => c.json({ id: c.var.principal.id }, 200))
+    .get('/twice', users.identify, users.signedIn, async (c) => {
+      const { id } = await users.principal(base.scope(c as never), c.req.raw)
+      return c.json({ same: id === c.var.principal.id }, 200)
+    })
+    .get('/both', async (c) => {
+      const ask = () => users.principal(base.scope(c as never), c.req.raw)
+      try {
+        const [one, two] = await Promise.all([ask(), ask()])
+        return c.json({ same: one.id === two.id }, 200)
+      } catch (error) {
+        return problem(error as Fault)
+      }
+    })
     .get('/guest', users.identify, (c) => c.json({ role: c.var.principal.role }, 200))
   ask = asker(app, host)
   client = await makeProver()
@@ -199,6 +212,29 @@ describe('a proof', () => {
     clock.advance(600)
     await run()
     expect(await count('dpop_proofs')).toBe(0)
+  })
+
+  it('is good for all that its one request asks, and for no other request', async () => {
+    const proof = await client.prove('GET', `${site}/twice`, token)
+    expect(await (await show('/twice', {}, { proof })).json()).toEqual({ same: true })
+    expect((await show('/twice', {}, { proof })).status).toBe(401)
+    expect(await count('dpop_proofs')).toBe(1)
+    // Asked twice at once, as well.
+    const both = await show('/both')
+    expect(await both.json()).toEqual({ same: true })
+    const refused = await show('/both', {}, { by: await makeProver() })
+    expect(refused.status).toBe(401)
+  })
+
+  it('is not shown again by a feed that is held', async () => {
+    await show('/sync/notes')
+    const path = '/sync/notes/_changes?feed=longpoll&since=now&timeout=1500'
+    const held = show(path)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect((await show('/sync/notes/later', { method: 'PUT', body: {} })).status).toBe(201)
+    const response = await held
+    expect(response.status).toBe(200)
+    expect(JSON.stringify(await response.json())).toContain('later')
   })
 
   it('is stored as a hash', async () => {

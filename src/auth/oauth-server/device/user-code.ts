@@ -24,7 +24,7 @@ export const shownCode = (code: string): string => `${code.slice(0, 4)}-${code.s
 
 /** What someone typed, whatever the case and the signs between the letters; `null` if it can be no code. */
 export function readUserCode(text: string): string | null {
-  const code = text.length > 64 ? '' : text.toUpperCase().replaceAll(/[\s\p{P}\p{S}]/gu, '')
+  const code = text.length > 64 ? '' : text.toUpperCase().replaceAll(/[^\p{L}\p{N}]/gu, '')
   return code.length === length && [...code].every((letter) => alphabet.includes(letter))
     ? code
     : null

@@ -26,6 +26,11 @@ export interface DpopSettings {
   readonly seconds: number
   readonly nonce: boolean
   readonly origins: readonly string[]
+  /**
+   * What each request has proven, for whoever asks again who sent it: middleware twice, a feed that is held. By the request
+   * itself, so that it is there as long as the request is, and for no other.
+   */
+  readonly proven: WeakMap<Request, Promise<string>>
 }
 
 const wrong = (option: string, fix: string) => new TypeError(`dpop: \`${option}\` ${fix}`)
@@ -39,7 +44,7 @@ function dpopSettings({ seconds = 60, nonce = false, origins = [] }: DpopOptions
   if (typeof nonce !== 'boolean') throw wrong('nonce', 'must be true or false')
   if (!Array.isArray(origins) || !origins.every(isOrigin))
     throw wrong('origins', 'must list origins, such as https://api.notes.dev, without a path')
-  return Object.freeze({ seconds, nonce, origins })
+  return Object.freeze({ seconds, nonce, origins, proven: new WeakMap() })
 }
 
 /**

@@ -58,15 +58,27 @@ async function prove(
   scope: Scope,
   { request, principal }: { request: Request; principal: Principal },
 ): Promise<void> {
-  const jkt = (principal.claims.cnf as { jkt?: unknown } | undefined)?.jkt
-  if (typeof jkt !== 'string') throw refused('invalid_token', 'This token is bound to no key')
+  const bound = (principal.claims.cnf as { jkt?: unknown } | undefined)?.jkt
+  if (typeof bound !== 'string') throw refused('invalid_token', 'This token is bound to no key')
+  let proven = dpop.proven.get(request)
+  if (!proven)
+    dpop.proven.set(request, (proven = useProof(dpop, settings, scope, { request, bound })))
+  if ((await proven) !== bound) throw refused('invalid_token', 'This token is bound to another key')
+}
+
+/** Uses up the proof that a request shows. @returns The thumbprint of its key; with another than `bound` it is not used up. */
+async function useProof(
+  dpop: DpopSettings,
+  settings: Settings,
+  scope: Scope,
+  { request, bound }: { request: Request; bound: string },
+): Promise<string> {
   const shown = request.headers.get('dpop')
   if (!shown) throw refused('invalid_dpop_proof', 'DPoP must have a proof')
   const nonces = dpop.nonce ? await noncesOf(scope) : undefined
-  const { method, url } = request
   const proof = await verifyProof(shown, {
-    method,
-    urls: urlsOf(dpop, settings, scope, url),
+    method: request.method,
+    urls: urlsOf(dpop, settings, scope, request.url),
     now: scope.now(),
     seconds: dpop.seconds,
     nonces,
@@ -74,9 +86,10 @@ async function prove(
   }).catch((error: unknown) => {
     throw error instanceof Fault ? refused(error.code, error.message, error) : error
   })
-  if (proof.jkt !== jkt) throw refused('invalid_token', 'This token is bound to another key')
+  if (proof.jkt !== bound) return proof.jkt
   const { results } = await (await takeProof(scope, proof)).all()
   if (results.length !== 1) throw refused('invalid_dpop_proof', 'DPoP proof was used before')
+  return proof.jkt
 }
 
 /** A request's URL by each origin that the app has. Its own host name is what it says itself: it does not count. */

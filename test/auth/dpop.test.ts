@@ -336,6 +336,7 @@ describe('a resource that the provider protects', () => {
     await freshDatabase([users])
     const host = new Hono()
       .route('/auth/v1', users.routes)
+      .route('/', provider.wellKnown)
       .get('/mcp', provider.protects('/mcp', { scopes: ['notes'] }), (c) =>
         c.json({ id: c.var.principal.id }, 200),
       )
@@ -351,6 +352,8 @@ describe('a resource that the provider protects', () => {
         },
       })
     expect((await shown('DPoP')).status).toBe(200)
+    const found = await askHost('/.well-known/oauth-protected-resource/mcp')
+    expect((await expectStatus(found, 200)).dpop_signing_alg_values_supported).toContain('ES256')
     for (const response of [await shown('Bearer'), await shown('DPoP', await makeProver())]) {
       expect(response.status).toBe(401)
       expect(response.headers.get('www-authenticate')).toMatch(

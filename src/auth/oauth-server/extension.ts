@@ -65,6 +65,8 @@ export interface OAuthExtension {
   readonly routes?: (doors: Doors, server: Server) => readonly Route[]
   /** Members of the discovery documents. */
   readonly metadata?: (issuer: string) => Readonly<Record<string, unknown>>
+  /** Members of the metadata of protected resources (RFC 9728, 2). */
+  readonly resourceMetadata?: Readonly<Record<string, unknown>>
   /** Ids that sort after `0020_oauth_server`; tables `leanto_auth_oauth_*`. */
   readonly migrations?: readonly Migration[]
   readonly faults?: Faults<Record<string, readonly [number, string]>>

@@ -55,6 +55,7 @@ export const resourceMetadata = (
   scopes_supported: resource.scopes ?? Object.keys(server.scopes),
   bearer_methods_supported: ['header'],
   ...(resource.name === undefined ? {} : { resource_name: resource.name }),
+  ...Object.assign({}, ...server.extensions.map((one) => one.resourceMetadata)),
 })
 
 /** A document that is the same for everyone. */

@@ -33,6 +33,9 @@ export interface DpopSettings {
   readonly proven: WeakMap<Request, Promise<string>>
 }
 
+/** As servers and resources publish it (RFC 9449, 5.1; RFC 9728, 2). */
+const algorithms = Object.freeze({ dpop_signing_alg_values_supported: proofAlgorithms })
+
 const wrong = (option: string, fix: string) => new TypeError(`dpop: \`${option}\` ${fix}`)
 
 const isOrigin = (value: unknown): value is string =>
@@ -62,7 +65,8 @@ export function dpop(options: DpopOptions = {}): OAuthExtension {
     name: 'dpop',
     migrations: dpopMigrations,
     faults: dpopFaults,
-    metadata: () => ({ dpop_signing_alg_values_supported: proofAlgorithms }),
+    metadata: () => algorithms,
+    resourceMetadata: algorithms,
     binding: bindingOf(settings),
     scheme: boundTo(settings),
     holds: holdsKey(settings),

@@ -202,6 +202,17 @@ describe('a resource', () => {
     expect((await ask('/.well-known/oauth-protected-resource/other')).status).toBe(404)
   })
 
+  it('and its issuer are found from the root of the origin (RFC 8414, 3.1)', async () => {
+    const metadata = await json(await ask('/auth/v1/.well-known/openid-configuration'))
+    for (const name of ['oauth-authorization-server', 'openid-configuration']) {
+      const found = await ask(`/.well-known/${name}/auth/v1`)
+      expect(await expectStatus(found, 200)).toEqual(metadata)
+      expect(found.headers.get('access-control-allow-origin')).toBe('*')
+      for (const other of ['', '/auth', '/auth/v1/', '/auth/v2'])
+        expect((await ask(`/.well-known/${name}${other}`)).status).toBe(404)
+    }
+  })
+
   it('takes tokens that were asked for by its name alone (cases 32 and 33)', async () => {
     const client = await publicClient(ask)
     const elsewhere = await granted(at(), client)

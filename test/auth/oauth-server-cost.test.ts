@@ -207,7 +207,7 @@ const table: Row[] = [
   {
     name: 'POST /oauth/token, a code',
     ask: async (world) => exchanging(world.client, await codeFor(world, world.client)),
-    cost: [2, 8, 14, 8],
+    cost: [2, 8, 15, 8],
   },
   {
     name: 'POST /oauth/token, no code',

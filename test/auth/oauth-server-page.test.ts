@@ -166,6 +166,15 @@ describe('the answer', () => {
     expect(await count('oauth_codes')).toBe(0)
   })
 
+  it('is this page’s alone, by whatever its sender is known', async () => {
+    const id = await begin(at.ask, await makeClient(at.ask))
+    const authorization = `Bearer ${at.session.access_token}`
+    expect((await submit(id, 'allow', { authorization })).status).toBe(403)
+    expect(await count('oauth_codes')).toBe(0)
+    const from = { authorization, origin: 'https://app.example' }
+    expect((await submit(id, 'allow', from)).status).toBe(303)
+  })
+
   it('must be one of the two', async () => {
     const id = await begin(at.ask, await makeClient(at.ask))
     expect((await submit(id, 'yes', own())).status).toBe(400)

@@ -323,6 +323,8 @@ describe('the refresh of a client’s tokens', () => {
       body: { refresh_token },
     })
     expect(await expectStatus(there, 400)).toMatchObject({ error_code: 'refresh_token_not_found' })
+    // None of that has used it up: past the grace it is as good as before.
+    clock.advance(60)
     await expectStatus(await refreshed(at.ask, client, refresh_token), 200)
     // Nor is Ann's own a client's.
     await expectError(

@@ -54,6 +54,7 @@ export const codeGrant: Grant = async (server, scope, asked) => {
            WHERE r.value NOT IN (SELECT value FROM json_each(c.resource)))
          AND (c.approved_in IS NULL OR EXISTS (
            SELECT 1 FROM leanto_auth_sessions s WHERE s.id = c.approved_in))
+         AND EXISTS (SELECT 1 FROM leanto_auth_oauth_clients k WHERE k.id = c.client_id)
          AND EXISTS (SELECT 1 FROM leanto_auth_users u WHERE u.id = c.user_id
            AND coalesce(u.banned_until, 0) <= ? AND u.deleted_at IS NULL)`,
     )

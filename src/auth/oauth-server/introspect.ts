@@ -1,6 +1,7 @@
 import { errors, jwtVerify } from 'jose'
 import type { Route } from '../../core/routes.ts'
 import type { Scope } from '../../core/scope.ts'
+import { condition } from '../condition.ts'
 import { algorithm } from '../keys.ts'
 import { happened } from '../part.ts'
 import { refreshTokenShape } from '../refresh.ts'
@@ -39,19 +40,15 @@ async function shown(server: Server, scope: Scope, request: Request) {
   return { client, token }
 }
 
-/** Which session of this client's a token is of. */
-async function sessionAt(
-  settings: Settings,
-  scope: Scope,
-  { token, clientId }: { token: string; clientId: string },
-) {
-  const claims = refreshTokenShape.test(token) ? null : await readAccess(settings, scope, token)
-  if (claims && claims.client_id !== clientId) return { claims: null, where: null }
-  if (claims)
-    return { claims, where: { sql: 's.id = ?', values: [String(claims.session_id ?? '')] } }
-  if (!refreshTokenShape.test(token)) return { claims: null, where: null }
-  const sql = 's.id = (SELECT session_id FROM leanto_auth_refresh_tokens WHERE hash = ?)'
-  return { claims: null, where: { sql, values: [await refreshHash(token)] } }
+/** Whose session `s` a token is of, which is still to be asked for its client. */
+async function sessionAt(settings: Settings, scope: Scope, token: string) {
+  if (refreshTokenShape.test(token)) {
+    const sql = 's.id = (SELECT session_id FROM leanto_auth_refresh_tokens WHERE hash = ?)'
+    return { claims: null, where: condition(sql, await refreshHash(token)) }
+  }
+  const claims = await readAccess(settings, scope, token)
+  const where = claims ? condition('s.id = ?', String(claims.session_id ?? '')) : null
+  return { claims, where }
 }
 
 /**
@@ -62,7 +59,7 @@ export const revoke = (server: Server): Route[2] =>
   inProtocol(async (scope, c) => {
     const { settings } = server
     const { client, token } = await shown(server, scope, c.req.raw)
-    const { where } = await sessionAt(settings, scope, { token, clientId: client.id })
+    const { where } = await sessionAt(settings, scope, token)
     if (where) {
       const ended = await scope.db
         .prepare(
@@ -96,7 +93,7 @@ export const introspect = (server: Server): Route[2] =>
     const { settings } = server
     const { client, token } = await shown(server, scope, c.req.raw)
     if (isPublic(client)) throw oauthServerFaults.unauthorized_client()
-    const { claims, where } = await sessionAt(settings, scope, { token, clientId: client.id })
+    const { claims, where } = await sessionAt(settings, scope, token)
     // A machine's own: there is no session that could have ended.
     if (claims && claims.sub === client.id) return secretly(described(claims))
     if (!where) return secretly({ active: false })

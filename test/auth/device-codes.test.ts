@@ -143,6 +143,29 @@ describe('a code', () => {
     expect((await world.claim(user_code)).status).toBe(429)
   })
 
+  it('of one’s own gives no attempt back, once its network has none (case 20)', async () => {
+    const headers = { 'cf-connecting-ip': '203.0.113.9' }
+    const mine = await world.begin()
+    expect((await world.claim(mine.user_code, undefined, { headers })).status).toBe(200)
+    const wrong = () => world.claim('BBBB-BBBB')
+    for (let i = 0; i < 10; i++) expect((await wrong()).status).toBe(404)
+    const others = await Promise.all(
+      ['a', 'b', 'c'].map(
+        async (one) => (await signUp(world.ask, `${one}@example.com`)).access_token,
+      ),
+    )
+    for (let i = 0; i < 30; i++) await world.claim('BBBB-BBBB', others[i % 3], { headers })
+    const before = await rows('SELECT key, spent FROM leanto_core_limits ORDER BY key')
+    for (let i = 0; i < 15; i++)
+      expect((await world.claim(mine.user_code, undefined, { headers })).status).toBe(429)
+    const after = await rows('SELECT key, spent FROM leanto_core_limits ORDER BY key')
+    const accounts = (all: typeof before) => all.filter(({ key }) => key.includes('device-user'))
+    expect(accounts(after)).toEqual(accounts(before))
+    expect((await wrong()).status).toBe(429)
+    const negative = await rows('SELECT key FROM leanto_core_limits WHERE spent < 0')
+    expect(negative).toEqual([])
+  })
+
   it('is guessed thirty times by a network, with however many accounts', async () => {
     const headers = { 'cf-connecting-ip': '203.0.113.9' }
     const tokens = await Promise.all(

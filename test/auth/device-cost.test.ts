@@ -117,7 +117,7 @@ const table: Row[] = [
   {
     name: 'a code is claimed',
     ask: async () => byUser('claim', { user_code: (await world.begin()).user_code }),
-    cost: [1, 7, 19, 7],
+    cost: [1, 7, 23, 7],
   },
   {
     name: 'a code is claimed on the page',
@@ -130,13 +130,13 @@ const table: Row[] = [
         token: world.session.access_token,
       },
     ],
-    cost: [1, 7, 19, 7],
+    cost: [1, 7, 23, 7],
   },
   {
     name: 'a wrong code is claimed',
     status: 404,
     ask: async () => byUser('claim', { user_code: 'BBBB-BBBB' }),
-    cost: [1, 7, 10, 4],
+    cost: [1, 7, 14, 4],
   },
   {
     name: 'a device is approved',

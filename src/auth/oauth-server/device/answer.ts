@@ -131,14 +131,17 @@ export async function claimDevice(
          AND coalesce(claimed_by, ?) = ? AND coalesce(user_id, ?) = ? AND ${may.sql}`,
     )
     .bind(...[sessionId, userId, hashed, now, sessionId, sessionId, userId, userId], ...may.values)
+  // Past a budget nothing is given back: those after it were not spent, and would be filled up by a code of one's own.
+  const inside = and(...budgets.map(within))
   const honest = budgets.map(({ key }) =>
     scope.db
       .prepare(
-        `UPDATE leanto_core_limits SET spent = spent - 1 WHERE key = ? AND EXISTS (
+        `UPDATE leanto_core_limits SET spent = spent - 1
+         WHERE key = ? AND spent > 0 AND ${inside.sql} AND EXISTS (
            SELECT 1 FROM leanto_auth_oauth_devices WHERE user_code = ? AND claimed_by = ?
              AND decision IS NULL AND expires_at > ?)`,
       )
-      .bind(key, hashed, sessionId, now),
+      .bind(key, ...inside.values, hashed, sessionId, now),
   )
   const results = await scope.db.batch([
     ...spendAll(scope, budgets),

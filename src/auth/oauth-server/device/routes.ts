@@ -110,7 +110,7 @@ const submitted =
       const approved = answer === 'approve'
       const input = { ...caller, userCode, network, approved }
       const { client } = await answerDevice(server, scope, input)
-      return await answeredPage(server, scope, { name: client.name, approved })
+      return await answeredPage(server, scope, { name: client.name || 'The app', approved })
     } catch (error) {
       return explained(mounted, scope, { error, userCode })
     }

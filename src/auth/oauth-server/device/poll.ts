@@ -1,6 +1,6 @@
 import { condition } from '../../condition.ts'
 import { happened } from '../../part.ts'
-import type { Grant, TokenRequest } from '../extension.ts'
+import type { Grant } from '../extension.ts'
 import { oauthServerFaults } from '../faults.ts'
 import { invalidRequest } from '../form.ts'
 import { checkResource, targetsOf } from '../resource.ts'
@@ -21,8 +21,8 @@ interface Looked {
 const slower = 5
 /** The longest that it is made to wait. */
 const slowest = 60
-/** Milliseconds by which a poll may come early: a network does not deliver them as evenly as they are sent. */
-const leeway = 1000
+/** Milliseconds of each second of the interval that must have passed: a network does not deliver as evenly as is sent. */
+const passed = 800
 
 /**
  * `grant_type=urn:ietf:params:oauth:grant-type:device_code` (RFC 8628, 3.4). The batch is the whole decision: it counts the poll
@@ -40,15 +40,15 @@ export const deviceCodeGrant: Grant = async (server, scope, asked) => {
   const key = await deviceHash(code)
   const now = scope.now()
   const id = newGrantId(scope)
-  const early = 'coalesce(polled_at + every * 1000, 0) > ?2'
+  const early = `coalesce(polled_at + every * ${passed}, 0) > ?2`
   const count = scope.db
     .prepare(
       `UPDATE leanto_auth_oauth_devices SET early = ${early},
          every = CASE WHEN ${early} THEN min(every + ${slower}, max(every, ${slowest})) ELSE every END,
-         polled_at = CASE WHEN ${early} THEN polled_at ELSE ?3 END
-       WHERE hash = ?1 AND client_id = ?4 AND decision IS NULL AND expires_at > ?3`,
+         polled_at = CASE WHEN ${early} THEN polled_at ELSE ?2 END
+       WHERE hash = ?1 AND client_id = ?3 AND decision IS NULL AND expires_at > ?2`,
     )
-    .bind(key, now + leeway, now, client.id)
+    .bind(key, now, client.id)
   // Whoever has been signed out since, or has taken the grant back, has not approved any more.
   const take = scope.db
     .prepare(
@@ -79,16 +79,12 @@ export const deviceCodeGrant: Grant = async (server, scope, asked) => {
   const results = await settings.keys.batch(scope, [count, take, look, ...started.statements])
   const row = results.at(-1)?.results[0] as GrantRow | undefined
   if (!row) throw why(results[2]?.results[0] as Looked | undefined, now, wanted)
-  tell(asked, row)
+  const data = { client_id: client.id, scope: row.scope }
+  happened(settings, scope, { action: 'login', userId: row.id, network: asked.network, data })
   const resource = wanted.length > 0 ? wanted : undefined
   return answerGrant(server, scope, {
     ...{ row, refreshToken: started.refreshToken, binding, resource },
   })
-
-  function tell({ network }: TokenRequest, { id: userId, scope: granted }: GrantRow) {
-    const data = { client_id: client.id, scope: granted }
-    happened(settings, scope, { action: 'login', userId, network, data })
-  }
 }
 
 function why(looked: Looked | undefined, now: number, wanted: readonly string[]): Error {

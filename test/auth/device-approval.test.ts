@@ -1,12 +1,12 @@
 import { mfa } from 'leanto/auth/mfa'
 import { trust } from 'leanto/auth/parts'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { clock } from '../kit/world.ts'
-import { type DeviceWorld, makeWorld, type Setup } from './device-world.ts'
+import { type DeviceWorld, makeUsers, makeWorld, type Setup, worldOf } from './device-world.ts'
 import { makeInbox } from './inbox.ts'
 import { withFactor } from './mfa-world.ts'
 import { device, oldIssuer, oldSecret, signOld } from './trust-world.ts'
-import { claimsOf, count, expectStatus, type Json, post, rows, signIn } from './world.ts'
+import { claimsOf, count, expectStatus, type Json, mountAuth, post, rows, signIn } from './world.ts'
 
 let world: DeviceWorld
 const mounted = async (setup: Setup = {}) => {
@@ -93,6 +93,26 @@ describe('an approval', () => {
     expect(await count('oauth_devices')).toBe(0)
     expect(await errorOf(await world.poll(device_code), 401)).toBe('invalid_client')
   })
+})
+
+it('an approval is not lost by a failure of the host’s (case 20)', async () => {
+  vi.spyOn(console, 'error').mockImplementation(() => {})
+  let fails = true
+  const accessToken = () => {
+    if (fails) throw new Error('the hook is down')
+    return { plan: 'gold' }
+  }
+  await mounted()
+  const { device_code, user_code } = await world.begin()
+  await world.approve(user_code)
+  const users = makeUsers({ auth: { before: { accessToken } } })
+  const broken = worldOf({ ...world, users, ask: mountAuth(users) })
+  for (let i = 0; i < 2; i++) expect((await broken.poll(device_code)).status).toBe(500)
+  expect([await count('oauth_sessions'), await count('sessions')]).toEqual([0, 1])
+  fails = false
+  const tokens = await expectStatus(await broken.poll(device_code), 200)
+  expect(claimsOf(tokens.access_token).plan).toBe('gold')
+  expect(await errorOf(await broken.poll(device_code))).toBe('invalid_grant')
 })
 
 describe('whoever may not let a client in', () => {

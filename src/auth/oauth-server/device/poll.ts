@@ -1,3 +1,5 @@
+import { Fault } from '../../../core/fault.ts'
+import type { Scope } from '../../../core/scope.ts'
 import { condition } from '../../condition.ts'
 import { happened } from '../../part.ts'
 import type { Grant } from '../extension.ts'
@@ -80,12 +82,30 @@ export const deviceCodeGrant: Grant = async (server, scope, asked) => {
   const row = results.at(-1)?.results[0] as GrantRow | undefined
   if (!row) throw why(results[2]?.results[0] as Looked | undefined, now, wanted)
   const data = { client_id: client.id, scope: row.scope }
-  happened(settings, scope, { action: 'login', userId: row.id, network: asked.network, data })
   const resource = wanted.length > 0 ? wanted : undefined
-  return answerGrant(server, scope, {
-    ...{ row, refreshToken: started.refreshToken, binding, resource },
-  })
+  try {
+    const answer = await answerGrant(server, scope, {
+      ...{ row, refreshToken: started.refreshToken, binding, resource },
+    })
+    happened(settings, scope, { action: 'login', userId: row.id, network: asked.network, data })
+    return answer
+  } catch (error) {
+    // The host's hook for claims has failed, and the device has nothing: its user need not enter another code.
+    if (!(error instanceof Fault) || error.status >= 500) await giveBack(scope, key, id)
+    throw error
+  }
 }
+
+const giveBack = (scope: Scope, key: string, id: string) =>
+  scope.db.batch([
+    scope.db.prepare('DELETE FROM leanto_auth_sessions WHERE id = ?').bind(id),
+    scope.db.prepare('DELETE FROM leanto_auth_oauth_sessions WHERE session_id = ?').bind(id),
+    scope.db
+      .prepare(
+        'UPDATE leanto_auth_oauth_devices SET session_id = NULL WHERE hash = ? AND session_id = ?',
+      )
+      .bind(key, id),
+  ])
 
 function why(looked: Looked | undefined, now: number, wanted: readonly string[]): Error {
   const invalid = (message: string) => oauthServerFaults.invalid_grant({ message })

@@ -1,6 +1,7 @@
 import { faults } from 'leanto'
 import type { AuthPart } from 'leanto/auth'
 import { mfa } from 'leanto/auth/mfa'
+import { trust } from 'leanto/auth/parts'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { clock } from '../kit/world.ts'
 import { makeInbox } from './inbox.ts'
@@ -24,6 +25,7 @@ import {
   resource,
   submit,
 } from './oauth-server-world.ts'
+import { oldIssuer, oldSecret, signOld } from './trust-world.ts'
 import {
   claimsOf,
   count,
@@ -118,6 +120,21 @@ describe('what ends a grant', () => {
     for (const table of ['clients', 'sessions', 'consents'])
       expect([table, await count(`oauth_${table}`)]).toEqual([table, 0])
     expect(await count('sessions')).toBe(1)
+  })
+})
+
+describe('a session of another issuer that is trusted', () => {
+  it('lets its user answer, and its end is the code’s (case 12)', async () => {
+    at = await place({}, { with: [trust([{ issuer: oldIssuer, secret: oldSecret }])] })
+    const client = await makeClient(at.ask)
+    const token = await signOld({ sub: at.session.user.id })
+    const there = { ask: at.ask, session: { access_token: token } }
+    const tokens = await granted(there, client)
+    const code = await codeFor(there, client)
+    const logout = await at.ask('/auth/v1/logout', { method: 'POST', token })
+    expect(logout.status).toBe(204)
+    await expectError(await exchange(at.ask, client, code), 400, 'invalid_grant')
+    await expectError(await refreshed(at.ask, client, tokens.refresh_token), 400, 'invalid_grant')
   })
 })
 

@@ -47,7 +47,10 @@ const registry: Record<string, Entry> = {
     module: 'sync',
     load: async () => (await import('../sync/migrations.ts')).syncMigrations,
   },
-  'sync/find': { module: 'sync', load: async () => [] },
+  'sync/find': {
+    module: 'sync',
+    load: async () => (await import('../sync/find/migrations.ts')).findMigrations,
+  },
   'sync/upkeep': { module: 'sync', load: async () => [] },
   'sync/scripts': { module: 'sync', load: async () => [] },
   'sync/notifier': { module: 'sync', load: async () => [] },

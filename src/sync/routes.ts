@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import type { Migration } from '../core/migrate.ts'
 import type { Identity } from '../core/ports.ts'
 import type { Route } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
@@ -29,6 +30,8 @@ export type InDb = (method: Route[0], path: string, handler: Handler) => Route
 /** What a host may leave out: `find`, `upkeep` and `scripts`, of `leanto/sync/<name>`. */
 export interface Part {
   readonly routes: (inDb: InDb, wrote: document.Wrote) => readonly Route[]
+  /** Ids that sort after `0001_sync`; tables `leanto_sync_*`. */
+  readonly migrations?: readonly Migration[]
   /** Whether it answers for the host's views. */
   readonly views?: boolean
   /** Runs what design documents have. */

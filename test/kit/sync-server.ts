@@ -2,6 +2,7 @@
 import { basename } from 'node:path'
 import { build } from 'esbuild'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { findMigrations } from '../../src/sync/find/migrations.ts'
 import { syncMigrations } from '../../src/sync/migrations.ts'
 import { freePort, root } from './running.ts'
 
@@ -63,7 +64,7 @@ export async function startSync({ port, persist }: SyncServerOptions = {}): Prom
   })
   const url = await flare.ready
   const db = await flare.getD1Database('DB')
-  for (const { sql } of syncMigrations)
+  for (const { sql } of [...syncMigrations, ...findMigrations])
     for (const statement of sql) await db.prepare(statement).run()
   return { url: `${url.origin}/couch`, flare, stop: () => flare.dispose() }
 }

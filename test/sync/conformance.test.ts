@@ -109,7 +109,10 @@ const overrun = sync(makeBase(), {
 conforms('sync', {
   make: makeDocs,
   mount: at,
-  migrations: { '0001_sync': 'Ch_T5jjUD9TVlPWCF0TS_lStOXZDabDYY1uWTkiCn8I' },
+  migrations: {
+    '0001_sync': 'Ch_T5jjUD9TVlPWCF0TS_lStOXZDabDYY1uWTkiCn8I',
+    '0002_reduced': 'xnOvAbSHFDhRi-g3JX0PlRPAfnr2jlpdyTiC6VzZAMU',
+  },
   codeOf: (code) => code,
   async prepare(world) {
     world.tokens = { owner: alice, stranger: bob }

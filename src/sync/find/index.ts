@@ -1,5 +1,6 @@
 import type { Part } from '../routes.ts'
 import * as mango from './mango-routes.ts'
+import { findMigrations } from './migrations.ts'
 import * as views from './view-routes.ts'
 
 /**
@@ -10,6 +11,7 @@ import * as views from './view-routes.ts'
  */
 export const find: Part = Object.freeze<Part>({
   views: true,
+  migrations: findMigrations,
   routes: (inDb, wrote) => [
     inDb('POST', '/:db/_find', mango.postFind),
     inDb('POST', '/:db/_explain', mango.postExplain),

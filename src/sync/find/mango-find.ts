@@ -19,7 +19,8 @@ import {
   shownIndex,
   sourceOf,
 } from './mango-index.ts'
-import { askRows, viewId } from './view-rows.ts'
+import { askRows } from './view-rows.ts'
+import { viewId } from './view-state.ts'
 
 /** A request to `_find`, taken apart. */
 export interface FindInput {

@@ -51,6 +51,7 @@ const registry: Record<string, Entry> = {
     module: 'sync',
     load: async () => (await import('../sync/find/migrations.ts')).findMigrations,
   },
+  'sync/snapshot': { module: 'sync', load: async () => [] },
   'sync/upkeep': { module: 'sync', load: async () => [] },
   'sync/scripts': { module: 'sync', load: async () => [] },
   'sync/notifier': { module: 'sync', load: async () => [] },

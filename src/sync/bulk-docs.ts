@@ -7,7 +7,7 @@ import { randomId } from './revision.ts'
 import { type Outcome, writeDocuments } from './write.ts'
 
 /**
- * Writes many documents, each for itself. Two trips for each 500.
+ * Writes many documents, each for itself. One trip for each 500 that are new, two for others.
  *
  * @returns For new edits a line for each document; for replicated ones a line for each that was refused.
  * @throws {Fault} for what makes the whole request wrong: then nothing is written.

@@ -18,7 +18,6 @@ import { flag, optionsOf } from './query.ts'
 import { type Asked, bodyIfAny, bodyOf, jsonAnswer as json, jsonOf } from './request.ts'
 import { revsDiff } from './revs-diff.ts'
 import { showOf } from './show.ts'
-import { snapshot } from './snapshot.ts'
 
 const ok = (status = 200, more: object = {}): Response =>
   Response.json({ ok: true, ...more }, { status })
@@ -129,11 +128,6 @@ export async function postFullCommit({ scope, place }: Asked): Promise<Response>
   demand(place, 'read')
   const { database } = await inDatabase(scope, place, [])
   return ok(201, { instance_start_time: String(database.created_at) })
-}
-
-export async function readSnapshot({ scope, place, query }: Asked): Promise<Response> {
-  demand(place, 'read')
-  return snapshot(scope, place, { attachments: flag(optionsOf(query), 'attachments') })
 }
 
 export async function readRevsLimit({ scope, place }: Asked): Promise<Response> {

@@ -27,7 +27,7 @@ export interface RoutesInput {
 /** Makes a route that has its database. */
 export type InDb = (method: Route[0], path: string, handler: Handler) => Route
 
-/** What a host may leave out: `find`, `upkeep` and `scripts`, of `leanto/sync/<name>`. */
+/** What a host may leave out: `find`, `upkeep`, `snapshot` and `scripts`, of `leanto/sync/<name>`. */
 export interface Part {
   readonly routes: (inDb: InDb, wrote: document.Wrote) => readonly Route[]
   /** Ids that sort after `0001_sync`; tables `leanto_sync_*`. */
@@ -96,7 +96,6 @@ export function syncRoutes(input: RoutesInput): Route[] {
     inDb('POST', '/:db/_bulk_get', database.postBulkGet),
     inDb('POST', '/:db/_revs_diff', database.postRevsDiff),
     inDb('POST', '/:db/_ensure_full_commit', database.postFullCommit),
-    inDb('GET', '/:db/_snapshot', database.readSnapshot),
     inDb('GET', '/:db/_revs_limit', database.readRevsLimit),
     inDb('PUT', '/:db/_revs_limit', database.putRevsLimit),
     inDb('GET', '/:db/_security', database.readSecurity),

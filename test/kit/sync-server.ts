@@ -36,6 +36,7 @@ export async function startSync({ port, persist }: SyncServerOptions = {}): Prom
       leanto: `${root}src/core/index.ts`,
       'leanto/sync': `${root}src/sync/index.ts`,
       'leanto/sync/find': `${root}src/sync/find/index.ts`,
+      'leanto/sync/snapshot': `${root}src/sync/snapshot/index.ts`,
       'leanto/sync/upkeep': `${root}src/sync/upkeep/index.ts`,
       'leanto/sync/scripts': `${root}src/sync/scripts/index.ts`,
       'leanto/sync/notifier': `${root}src/sync/notifier/index.ts`,

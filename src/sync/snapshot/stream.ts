@@ -1,9 +1,9 @@
-import type { Scope } from '../core/scope.ts'
-import { databaseId, inDatabase, type Place, placed, rowsOf } from './database.ts'
-import { seenSql } from './permission.ts'
-import { type FullRow, fullColumns, visible } from './read.ts'
-import { decodeTree, leavesOf, revOf } from './rev-tree.ts'
-import { blobsFor, documentText, type Show, type VersionRow } from './version.ts'
+import type { Scope } from '../../core/scope.ts'
+import { databaseId, inDatabase, type Place, placed, rowsOf } from '../database.ts'
+import { seenSql } from '../permission.ts'
+import { type FullRow, fullColumns, visible } from '../read.ts'
+import { decodeTree, leavesOf, revOf } from '../rev-tree.ts'
+import { blobsFor, documentText, type Show, type VersionRow } from '../version.ts'
 
 const rowsAtOnce = 500
 

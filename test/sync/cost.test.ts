@@ -105,7 +105,7 @@ describe('what it costs', () => {
     await costs(
       '/lean-a/_bulk_docs',
       known(() => '2-b'),
-      [1, 0, 0],
+      [1, 2 + 2 * n, 0],
     )
   })
 

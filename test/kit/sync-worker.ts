@@ -60,6 +60,8 @@ const docs = sync(base, {
       filters: { 'people/in': (doc, { query }) => doc.city === query.city },
     }),
     'short-*': shared({ ...open, revsLimit: 5 }),
+    // A second.
+    'brief-*': shared({ ...open, skipTombstones: 1 / (24 * 60 * 60) }),
   },
 })
 

@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Principal } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
+import type { Cache } from './call.ts'
 import { checkService } from './check.ts'
 import type { Period } from './window.ts'
 
@@ -117,16 +118,6 @@ export interface Budget {
   reached?(scope: Scope, event: BudgetReached): void | Promise<void>
 }
 
-/** Answers with status 200 and up to 1 MiB are kept in KV by what was asked: method, path, query, body, passed headers. */
-export interface Cache {
-  /** How long an answer is fresh. KV keeps nothing for less than 60. */
-  seconds: number
-  /** How long after that it may still stand in when the service fails. Needs `fallback: 'stale'`. @default 86_400 */
-  stale?: number
-  /** `shared`: one user's answer is given to all. */
-  per: 'shared' | 'user'
-}
-
 /** Another declared service that stands in, by its own rules and quotas. */
 export interface Fallback {
   service: string
@@ -150,6 +141,7 @@ export interface ServiceOptions<Env> {
   /** Must be given, or a budget: a paid service without either is an open purse. `'unsafeUnlimited'` says it is meant. */
   quota?: Quotas | 'unsafeUnlimited'
   budget?: Budget
+  /** `cached(…)` of `leanto/services/cache`. @default none */
   cache?: Cache
   /** What answers when the service fails: the last answer, another service. @default a 503 that says when to come back */
   fallback?: 'stale' | Fallback

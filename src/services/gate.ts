@@ -5,7 +5,6 @@ import type { Route } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import type { Breakers } from './breaker.ts'
 import { tell, tellFull } from './budget.ts'
-import type { Flights } from './cache.ts'
 import type { Service } from './definition.ts'
 import { servicesFaults } from './faults.ts'
 import {
@@ -27,7 +26,6 @@ export interface Gate<Env> {
   readonly all: Metered
   readonly organisation: (who: Principal) => string | null | undefined
   readonly breakers: Breakers
-  readonly flights: Flights
 }
 
 /** Who calls, and whose counters that touches. */

@@ -4,7 +4,6 @@ import type { Identity, Principal } from '../core/ports.ts'
 import { type Route, routesOf } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import { makeBreakers } from './breaker.ts'
-import { makeFlights } from './cache.ts'
 import { callService, meteredOf } from './call.ts'
 import { checkBudget } from './check.ts'
 import type { Budget, Service } from './definition.ts'
@@ -22,7 +21,6 @@ export {
   type Auth,
   type Budget,
   type BudgetReached,
-  type Cache,
   type Call,
   type Fallback,
   type Meter,
@@ -33,6 +31,7 @@ export {
   type ServiceOptions,
   service,
 } from './definition.ts'
+export type { Cache } from './call.ts'
 export type { Part } from './gate.ts'
 export type { Left, Usage, UsageLine } from './usage.ts'
 
@@ -90,7 +89,6 @@ export function services<Env>(base: Base<Env>, options: ServicesOptions<Env>): S
     all: { name: '*', ...(budget ? { budget } : {}) },
     organisation,
     breakers: makeBreakers(),
-    flights: makeFlights(),
   }
   const names = Object.entries(declared)
   const counted = [

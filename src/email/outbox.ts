@@ -39,6 +39,8 @@ interface Enqueue {
   key?: string | undefined
   /** Whether the caller sends it at once. */
   held: boolean
+  /** Milliseconds until it is due, if not. @default 0 */
+  wait?: number | undefined
   /** What must be so for it to go in. */
   when?: { sql: string; values: readonly unknown[] }
 }
@@ -47,12 +49,12 @@ interface Enqueue {
 export async function enqueued(
   scope: Scope,
   mail: Outgoing,
-  { key, held, when = { sql: 'true', values: [] } }: Enqueue,
+  { key, held, wait = 0, when = { sql: 'true', values: [] } }: Enqueue,
 ): Promise<{ statements: Statement[]; held: Held }> {
   const [body, ...rest] = pieces(await seal(scope, purpose(mail.id), toStored(mail)))
   const now = scope.now()
   const attempts = held ? 1 : 0
-  const due = held ? now + lease : now
+  const due = now + (held ? lease : wait)
   const statements = [
     scope.db
       .prepare(

@@ -14,6 +14,7 @@ import { servicesMigrations } from './migrations.ts'
 import { purge } from './quota.ts'
 import { type Usage, usageOf } from './usage.ts'
 
+export type { Cache } from './call.ts'
 export {
   type Allowed,
   type Amounts,
@@ -31,7 +32,6 @@ export {
   type ServiceOptions,
   service,
 } from './definition.ts'
-export type { Cache } from './call.ts'
 export type { Part } from './gate.ts'
 export type { Left, Usage, UsageLine } from './usage.ts'
 

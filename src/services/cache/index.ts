@@ -34,7 +34,8 @@ export function cached({ seconds, per, stale = 24 * 60 * 60 }: CachedOptions): C
       const key = await keyOf(calling, per === 'user' ? caller.user : null)
       const kept = await lookUp(scope, key)
       const timeout = timeoutOf(service)
-      const found = kept && isFresh(scope, kept, rule) ? kept : await flights.join(scope, key, timeout)
+      const found =
+        kept && isFresh(scope, kept, rule) ? kept : await flights.join(scope, key, timeout)
       if (found) return ways.serve(fromCache(scope, found, { rule }))
       const arrive = flights.depart(scope, key, timeout)
       try {

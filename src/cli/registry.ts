@@ -64,6 +64,7 @@ const registry: Record<string, Entry> = {
     module: 'services',
     load: async () => (await import('../services/migrations.ts')).servicesMigrations,
   },
+  'services/cache': { module: 'services', load: async () => [] },
   'services/translate': { module: 'services', load: async () => [] },
   'services/presets': { module: 'services', load: async () => [] },
   email: {
@@ -75,10 +76,10 @@ const registry: Record<string, Entry> = {
     load: async () => (await import('../email/capture/migrations.ts')).captureMigrations,
   },
   ...Object.fromEntries(
-    ['binding', 'mailgun', 'postmark', 'resend', 'sendgrid', 'ses', 'smtp'].map((transport) => [
-      `email/${transport}`,
-      { module: 'email', load: async () => [] },
-    ]),
+    [
+      ...['binding', 'mailgun', 'postmark', 'resend', 'sendgrid', 'ses', 'smtp'],
+      ...['events', 'jobs', 'templates', 'unsubscribe'],
+    ].map((name) => [`email/${name}`, { module: 'email', load: async () => [] }]),
   ),
   jwks: { module: 'jwks', load: async () => [] },
 }

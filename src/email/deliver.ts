@@ -18,13 +18,13 @@ const atOnce = 5
 /** Milliseconds after which none is begun any more, and that one may take: all must be done before the hold ends. */
 const longest = 2 * 60_000
 
-/** Sends mails that are held, and writes down what became of them, in one trip. */
+/** Sends mails that are held, and writes down what became of them, in one trip. @returns What that was. */
 export async function deliver<Env>(
   { transport, failed }: Delivery<Env>,
   scope: Scope<Env>,
   mails: readonly Held[],
   suppressed: readonly Suppressed[],
-): Promise<void> {
+): Promise<ReadonlyMap<Held, Outcome>> {
   const started = Date.now()
   const outcomes = new Map<Held, Outcome>()
   const queue = [...mails]
@@ -46,6 +46,7 @@ export async function deliver<Env>(
     if (failed && isLost(held, outcome))
       scope.waitUntil(Promise.resolve().then(() => failed(scope, { id, error: outcome.error })))
   }
+  return outcomes
 }
 
 async function sendOne<Env>(
@@ -113,9 +114,14 @@ export async function deliverDue<Env>(
   return count
 }
 
-async function deliverHeld<Env>(delivery: Delivery<Env>, scope: Scope<Env>, held: readonly Held[]) {
-  if (held.length === 0) return
+/** As `deliver`, but for whom gets no more, which it finds out itself. */
+export async function deliverHeld<Env>(
+  delivery: Delivery<Env>,
+  scope: Scope<Env>,
+  held: readonly Held[],
+): Promise<ReadonlyMap<Held, Outcome>> {
+  if (held.length === 0) return new Map()
   const mails = held.flatMap(({ mail }) => (mail ? [mail] : []))
   const { results } = await suppressedAmong(scope, mails).all<Suppressed>()
-  await deliver(delivery, scope, held, results)
+  return deliver(delivery, scope, held, results)
 }

@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { bind, type Identity } from 'leanto'
 import { service, services } from 'leanto/services'
+import { cached } from 'leanto/services/cache'
 
 /* A Worker with services at the address that its binding ORIGIN says, for tests in Node. */
 
@@ -42,7 +43,7 @@ const gateway = services(base, {
       ...common,
       allow: [{ method: 'GET', path: '/:what' }],
       quota: { app: { requests: { month: 1_000_000 } } },
-      cache: { seconds: 600, per: 'shared' },
+      cache: cached({ seconds: 600, per: 'shared' }),
     }),
     model: service({
       ...common,

@@ -14,8 +14,8 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end()
 })
 
-async function start(mail: string, persist: string) {
-  const server = await startEmail(mail, persist)
+async function start(mail: string, persist: string, trusted?: string) {
+  const server = await startEmail(mail, persist, trusted)
   servers.push(server)
   return server
 }
@@ -113,7 +113,7 @@ it('SMTP over cloudflare:sockets: the mails of a request go on one connection', 
     )
   })
   ends.push(() => new Promise<void>((done) => smtp.close(() => done())))
-  const worker = await start(`smtp ${port}`, place())
+  const worker = await start(`smtp 127.0.0.1 ${port} unsafe-off`, place())
   await post(worker, '/mails/5')
   await expect.poll(() => got.length, { timeout: 10_000 }).toBe(5)
   expect(new Set(got.map(({ session }) => session)).size).toBe(1)

@@ -5,12 +5,16 @@ import { cached } from 'leanto/services/cache'
 
 /* A Worker with services at the address that its binding ORIGIN says, for tests in Node. */
 
-type Bindings = Cloudflare.Env & { ORIGIN: string }
+/** `AHEAD`: seconds that the clock is. */
+type Bindings = Cloudflare.Env & { ORIGIN: string; AHEAD?: number }
+
+let ahead = 0
 
 const base = bind<Bindings>({
   db: (env) => env.DB as never,
   kv: (env) => env.KV as never,
   secret: () => 'a-secret-of-these-tests-alone-0123456789abcdef',
+  now: () => Date.now() + ahead * 1000,
 })
 
 const identity: Identity = {
@@ -61,6 +65,10 @@ const gateway = services(base, {
   },
 })
 
+const app = new Hono<{ Bindings: Bindings }>().route('/services', gateway.routes)
 export default {
-  fetch: new Hono<{ Bindings: Bindings }>().route('/services', gateway.routes).fetch,
+  fetch(request: Request, env: Bindings, ctx: ExecutionContext) {
+    ahead = env.AHEAD ?? 0
+    return app.fetch(request, env, ctx)
+  },
 }

@@ -87,6 +87,40 @@ describe('a Worker that is killed', () => {
   })
 })
 
+describe('a Worker that is killed, with jobs', () => {
+  it('while it sends, loses nothing: the mail is delivered once more at most', async () => {
+    const persist = place()
+    const { keys, mail } = await provider((response, count) => count > 1 && taken(response))
+    const first = await start(`${mail} jobs`, persist)
+    await post(first, '/mail', {})
+    await expect.poll(() => keys.length, { timeout: 10_000 }).toBe(1)
+    await first.kill()
+    const second = await start(`${mail} jobs`, persist)
+    // The lease of its job still holds.
+    await cron(second, 0)
+    expect(keys).toHaveLength(1)
+    await cron(second)
+    await expect.poll(() => keys.length).toBe(2)
+    await cron(second, 48)
+    expect(keys).toHaveLength(2)
+    expect(new Set(keys).size).toBe(1)
+  })
+
+  it('before the job has begun, loses nothing', async () => {
+    const persist = place()
+    const { keys, mail } = await provider(taken)
+    const first = await start(`${mail} jobs`, persist)
+    await post(first, '/within')
+    await first.kill()
+    const second = await start(`${mail} jobs`, persist)
+    await cron(second)
+    await cron(second, 48)
+    expect(keys.length).toBeGreaterThanOrEqual(1)
+    expect(keys.length).toBeLessThanOrEqual(2)
+    expect(new Set(keys).size).toBe(1)
+  })
+})
+
 it('SMTP over cloudflare:sockets: the mails of a request go on one connection', async () => {
   const got: { session: string; text: string }[] = []
   const smtp = new SMTPServer({

@@ -34,6 +34,7 @@ beforeAll(async () => {
     alias: {
       leanto: `${root}src/core/index.ts`,
       'leanto/services': `${root}src/services/index.ts`,
+      'leanto/services/cache': `${root}src/services/cache/index.ts`,
     },
   })
   flare = new Miniflare(

@@ -1,5 +1,6 @@
+import { joined } from '../core/body.ts'
 import { coreFaults } from '../core/fault.ts'
-import { hider, joined } from './hide.ts'
+import { hider } from './hide.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 

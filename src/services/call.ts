@@ -4,9 +4,9 @@ import type { Service } from './definition.ts'
 import { servicesFaults } from './faults.ts'
 import { type Caller, type Gate, mayUse, settleUse, spendUse } from './gate.ts'
 import { answerHeaders } from './headers.ts'
-import { bytesOf, type Incoming, incomingFrom } from './incoming.ts'
+import { type Incoming, incomingFrom } from './incoming.ts'
 import { costOf, type Metered, nothing, type Reservation, rateHeaders, type Use } from './quota.ts'
-import { ahead, bounded, pass } from './stream.ts'
+import { ahead, pass } from './stream.ts'
 import { type Reached, reach, timeoutOf } from './upstream.ts'
 
 /** One call of one service on its way. */
@@ -50,7 +50,7 @@ export interface Ways {
 export interface Landing {
   /** Its `Cache-Status` (RFC 9211). */
   readonly status: string
-  /** The whole of an answer that may be kept; `null` if nothing came. Once, or several times with `null`. */
+  /** The whole of an answer that may be kept; `null` if nothing came.  */
   land(answer: Landed | null): void
   /** What is kept, in the place of a failure. @throws {Fault} the failure, if nothing is. */
   stale(because: Fault): Response
@@ -76,10 +76,14 @@ const storedBytes = 1024 * 1024
  */
 export async function callService<Env>(calling: Calling<Env>): Promise<Response> {
   const { service, incoming } = calling
-  return service.cache && incoming.allowed.cache !== false && !incoming.stream
+  return service.cache && incoming.allowed.cache !== false && !incoming.upload
     ? service.cache.through(calling, {
         fetch: (landing) => lead(calling, landing),
-        serve: async (answer) => withRates(answer, await spendNothing(calling)),
+        async serve(answer) {
+          const reservation = await spendNothing(calling)
+          settleUse(calling.scope, reservation, nothing)
+          return withRates(answer, reservation)
+        },
       })
     : lead(calling)
 }
@@ -106,7 +110,7 @@ async function lead<Env>(calling: Calling<Env>, landing?: Landing): Promise<Resp
     // What was sent and not answered in time may have been done, and is paid for.
     settleUse(scope, reservation, code === 'upstream_timeout' ? most : nothing)
     // A body that the client streams fails as the client likes: nobody closes a service for others by that.
-    if (!calling.incoming.stream || code === 'service_unavailable') failed(calling, code)
+    if (!calling.incoming.upload || code === 'service_unavailable') failed(calling, code)
     if (!(error instanceof Fault) || !(failures.has(code) || code === 'upstream_refused'))
       throw error
     return fallBack(calling, landing, error)
@@ -136,23 +140,21 @@ function mostOf<Env>({ name, service, incoming }: Calling<Env>): number {
 }
 
 async function reachFor<Env>({ scope, name, service, incoming }: Calling<Env>): Promise<Reached> {
-  const { allowed, body, stream } = incoming
-  const over = new AbortController()
-  const limited = stream && bounded(stream, bytesOf(allowed), () => over.abort())
+  const { allowed, body, upload } = incoming
   const outgoing = {
     method: incoming.method,
     path: incoming.path,
     query: incoming.query,
     headers: new Headers(incoming.headers),
-    body: limited ?? (body === undefined ? null : JSON.stringify(body)),
-    signal: over.signal,
-    safe: allowed.safe ?? allowed.method === 'GET',
+    body: upload?.body ?? (body === undefined ? null : JSON.stringify(body)),
+    safe: !upload && (allowed.safe ?? allowed.method === 'GET'),
+    ...(upload ? { signal: upload.over } : {}),
   }
   try {
     return await reach(scope, service, outgoing, name)
   } catch (error) {
     // That the client sent too much is not the service's failure.
-    throw over.signal.aborted ? coreFaults.too_large({ cause: error }) : error
+    throw upload?.over.aborted ? coreFaults.too_large({ cause: error }) : error
   }
 }
 

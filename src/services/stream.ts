@@ -1,5 +1,4 @@
 import { joined } from '../core/body.ts'
-import { coreFaults } from '../core/fault.ts'
 import { hider } from './hide.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
@@ -96,33 +95,6 @@ export async function ahead(
       const { done, value } = await reader.read()
       if (done) controller.close()
       else controller.enqueue(value)
-    },
-    cancel: (reason) => reader.cancel(reason),
-  })
-}
-
-/**
- * A request's body that is streamed on, up to its limit, whatever `Content-Length` says.
- *
- * @param over Called past the limit. workerd ends a request whose body fails as if that had been all of it: only who
- * aborts the request itself keeps the service from taking a part for the whole.
- */
-export function bounded(
-  body: ReadableStream<Uint8Array>,
-  limit: number,
-  over: () => void,
-): ReadableStream<Uint8Array> {
-  const reader = body.getReader()
-  let size = 0
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await reader.read()
-      if (done) return controller.close()
-      size += value.byteLength
-      if (size <= limit) return controller.enqueue(value)
-      over()
-      reader.cancel().catch(() => {})
-      controller.error(coreFaults.too_large())
     },
     cancel: (reason) => reader.cancel(reason),
   })

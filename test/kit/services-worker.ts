@@ -2,6 +2,7 @@ import { Hono } from 'hono'
 import { bind, type Identity } from 'leanto'
 import { service, services } from 'leanto/services'
 import { cached } from 'leanto/services/cache'
+import { streamed } from 'leanto/services/streamed'
 
 /* A Worker with services at the address that its binding ORIGIN says, for tests in Node. */
 
@@ -57,9 +58,7 @@ const gateway = services(base, {
     }),
     upload: service({
       ...common,
-      allow: [
-        { method: 'POST', path: '/upload', body: { types: ['text/plain'] }, bytes: 1_000_000 },
-      ],
+      allow: [{ method: 'POST', path: '/upload', body: streamed('text/plain'), bytes: 1_000_000 }],
       quota: 'unsafeUnlimited',
     }),
   },

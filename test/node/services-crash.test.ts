@@ -48,6 +48,7 @@ async function start(ahead = 0) {
       leanto: `${root}src/core/index.ts`,
       'leanto/services': `${root}src/services/index.ts`,
       'leanto/services/cache': `${root}src/services/cache/index.ts`,
+      'leanto/services/streamed': `${root}src/services/streamed/index.ts`,
     },
   })
   flare = new Miniflare(

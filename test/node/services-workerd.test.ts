@@ -35,6 +35,7 @@ beforeAll(async () => {
       leanto: `${root}src/core/index.ts`,
       'leanto/services': `${root}src/services/index.ts`,
       'leanto/services/cache': `${root}src/services/cache/index.ts`,
+      'leanto/services/streamed': `${root}src/services/streamed/index.ts`,
     },
   })
   flare = new Miniflare(

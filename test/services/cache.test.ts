@@ -1,6 +1,7 @@
 import { env } from 'cloudflare:workers'
 import type { ServiceOptions } from 'leanto/services'
 import { cached } from 'leanto/services/cache'
+import { streamed } from 'leanto/services/streamed'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { clock, type Env, freshDatabase, makeBase } from '../kit/world.ts'
 import { client, counters, deepl, gateway, hello, Upstream } from './world.ts'
@@ -136,7 +137,7 @@ describe('the cache', () => {
     make({
       allow: [
         { method: 'GET', path: '/v2/usage', cache: false },
-        { method: 'POST', path: '/v2/document', body: { types: ['text/plain'] } },
+        { method: 'POST', path: '/v2/document', body: streamed('text/plain') },
       ],
     })
     for (let i = 0; i < 2; i++) {

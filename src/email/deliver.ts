@@ -1,4 +1,5 @@
 import type { Scope } from '../core/scope.ts'
+import { inTime } from '../core/time.ts'
 import { finished, type Held, hold, isLost, type Outcome } from './outbox.ts'
 import { type Suppressed, suppressedAmong, withoutSuppressed } from './suppression.ts'
 import { type Transport, Undelivered } from './transport.ts'
@@ -59,7 +60,7 @@ async function sendOne<Env>(
   const left = withoutSuppressed(mail, suppressed)
   if (!left) return { state: 'suppressed' }
   try {
-    const { id, warning } = await inTime(transport.send(scope, left, { local }))
+    const { id, warning } = await inTime(transport.send(scope, left, { local }), longest, late)
     return { state: 'sent', remote: id, error: warning }
   } catch (error) {
     if (error instanceof Undelivered)
@@ -74,13 +75,7 @@ async function sendOne<Env>(
   }
 }
 
-function inTime<T>(work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout>
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Undelivered('The transport took too long')), longest)
-  })
-  return Promise.race([work, late]).finally(() => clearTimeout(timer))
-}
+const late = () => new Undelivered('The transport took too long')
 
 /** Sends one mail that may be in the outbox by now. @returns Whether it was there. */
 export async function deliverOne<Env>(

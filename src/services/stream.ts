@@ -1,7 +1,10 @@
 import { joined } from '../core/body.ts'
+import { inTime } from '../core/time.ts'
 import { hider } from './hide.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
+
+const stopped = () => new Error('the answer stopped coming')
 
 export interface PassOptions {
   /** In bytes; what is longer is broken off. */
@@ -35,7 +38,7 @@ export function pass(
     async pull(controller) {
       try {
         for (;;) {
-          const { done, value } = await inTime(reader.read(), idle)
+          const { done, value } = await inTime(reader.read(), idle, stopped)
           if (done) {
             give(hidden.end(), controller)
             controller.close()
@@ -57,18 +60,6 @@ export function pass(
       return reader.cancel(reason)
     },
   })
-}
-
-async function inTime<T>(work: Promise<T>, milliseconds: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('the answer stopped coming')), milliseconds)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /**

@@ -84,7 +84,6 @@ conforms('email', {
     nowhere('POST /inbox', '/inbox', 'POST'),
     nowhere('GET /inbox/:id', `/inbox/${id}`),
     nowhere('GET /inbox/:id/html', `/inbox/${id}/html`),
-    nowhere('GET /inbox/:id/raw', `/inbox/${id}/raw`),
     nowhere('GET /inbox/:id/attachments/:n', `/inbox/${id}/attachments/0`),
   ],
   faults: {

@@ -64,9 +64,12 @@ const registry: Record<string, Entry> = {
     module: 'services',
     load: async () => (await import('../services/migrations.ts')).servicesMigrations,
   },
-  'services/cache': { module: 'services', load: async () => [] },
-  'services/translate': { module: 'services', load: async () => [] },
-  'services/presets': { module: 'services', load: async () => [] },
+  ...Object.fromEntries(
+    ['alerts', 'cache', 'presets', 'streamed', 'translate', 'usage'].map((part) => [
+      `services/${part}`,
+      { module: 'services', load: async () => [] },
+    ]),
+  ),
   email: {
     module: 'email',
     load: async () => (await import('../email/migrations.ts')).emailMigrations,

@@ -183,6 +183,25 @@ describe('in local development', () => {
 describe('elsewhere', () => {
   const there = asker(app)
 
+  it('no method, and no part of a mail, is there (case 60)', async () => {
+    const ways: Record<string, string>[] = [
+      {},
+      { range: 'bytes=0-1' },
+      { accept: 'application/json' },
+    ]
+    await send(here, { attachments: [{ name: 'a.svg', type: 'image/svg+xml', content: '<svg/>' }] })
+    const path = await newest()
+    for (const part of ['', '/html', '/attachments/0'])
+      for (const method of ['GET', 'HEAD'])
+        for (const headers of ways) {
+          expect((await there(path + part, { method, headers })).status).toBe(404)
+          const shown = await here(path + part, { method, headers })
+          expect(shown.status).toBe(200)
+          expect(shown.headers.get('x-content-type-options')).toBe('nosniff')
+          if (part) expect(shown.headers.get('content-security-policy')).toContain('sandbox')
+        }
+  })
+
   it('mail goes by what it is given, and there is no page', async () => {
     await send(there)
     expect(sent).toHaveLength(1)

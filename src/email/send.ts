@@ -66,13 +66,14 @@ export async function send<Env>(
   if (within || rails) {
     // In a trip of its own: what is refused must be known before the caller's batch is run.
     if (budgets.length > 0) checkSpent(scope, budgets, await spendEach(scope, budgets, key).all())
-    const batch = within ?? []
     const how = { key, held: false, wait: rails?.patience }
-    batch.push(...(await enqueued(scope, mail, how)).statements)
+    const batch = (await enqueued(scope, mail, how)).statements
     const soon =
       (await rails?.enqueue(scope, mail.id, batch)) ?? (() => deliverOne(sending, scope, mail.id))
-    if (within) scope.waitUntil(afterwards(soon))
-    else {
+    if (within) {
+      within.push(...batch)
+      scope.waitUntil(afterwards(soon))
+    } else {
       const results = await scope.db.batch([...batch, ...first])
       if (!results[0]?.results.length) return String(results.at(-1)?.results[0]?.id)
       scope.waitUntil(soon())

@@ -252,6 +252,16 @@ describe('what it costs by jobs', () => {
 })
 
 describe('byJobs', () => {
+  it('that jobs do not have adds nothing to the caller’s batch', async () => {
+    const delivery: ByJobs = byJobs({ jobs: () => jobs(makeBase(), { handlers: {} }) })
+    const halfway = makeEmail({ parts: [delivery] })
+    const within: Statement[] = []
+    await expect(inScope((scope) => halfway.send(scope, mail, { within }))).rejects.toThrow(
+      'no handler "email.deliver"',
+    )
+    expect(within).toEqual([])
+  })
+
   it('says what is missing', async () => {
     expect(() => byJobs({ jobs: work as never })).toThrow('`jobs` must be a function')
     const alone = byJobs({ jobs: () => work })

@@ -140,10 +140,11 @@ const added: Record<string, number> = {
 }
 
 /** Imports together, in bytes, as `bundle` has them. */
-async function together(list: readonly string[]): Promise<number> {
-  const contents = list.map((path) => `export * from './src/${path}/index.ts'`).join('\n')
-  return (await weigh({ stdin: { contents, resolveDir: '.', loader: 'ts' } })).bytes
-}
+const together = (list: readonly string[]): Promise<number> =>
+  bytesOf(list.map((path) => `export * from './src/${path}/index.ts'`).join('\n'))
+
+const bytesOf = async (contents: string): Promise<number> =>
+  (await weigh({ stdin: { contents, resolveDir: '.', loader: 'ts' } })).bytes
 
 it.each(Object.entries(added))(
   '%s adds at most %i bytes to what it stands on',
@@ -154,6 +155,18 @@ it.each(Object.entries(added))(
     expect(bytes).toBeLessThanOrEqual(most)
   },
 )
+
+it.each([
+  ...['deepl', 'google', 'libre', 'workersAi'].map((name) => [name, 'translate'] as const),
+  ...['llm', 'geocode'].map((name) => [name, 'presets'] as const),
+])('%s, alone of leanto/services/%s, adds at most 3 KB', async (name, from) => {
+  const under = `export * from './src/services/index.ts'
+    export { translate } from './src/services/translate/index.ts'`
+  const one = `export { ${name} } from './src/services/${from}/index.ts'`
+  const bytes = (await bytesOf(`${under}\n${one}`)) - (await bytesOf(under))
+  console.log(`${name} adds ${bytes} bytes to translate`)
+  expect(bytes).toBeLessThanOrEqual(3 * 1024)
+})
 
 /** Everything that can be imported. A change here is a change of the public API. */
 const exported: Record<string, string[]> = {

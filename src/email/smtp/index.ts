@@ -27,6 +27,8 @@ export interface SmtpOptions<Env> {
   connect?: Connect
 }
 
+const named = (option: string) => `smtp: \`${option}\``
+
 /** Milliseconds that a connection waits for one mail more. */
 const idle = 50
 
@@ -42,15 +44,15 @@ export function smtp<Env>(options: SmtpOptions<Env>): Transport<Env> {
   const tls = options.tls ?? (port === undefined || port === 465 ? 'on' : 'starttls')
   const openFor = (scope: Scope<Env>, mail: Outgoing): Promise<Session> =>
     openSession({
-      host: settingOf(scope, 'smtp: `host`', host),
+      host: settingOf(scope, named('host'), host),
       port: port ?? (tls === 'on' ? 465 : 587),
       tls,
       name: name ?? domainOf(mail.from),
       connect,
       ...(username &&
         password && {
-          username: settingOf(scope, 'smtp: `username`', username),
-          password: settingOf(scope, 'smtp: `password`', password),
+          username: settingOf(scope, named('username'), username),
+          password: settingOf(scope, named('password'), password),
         }),
     })
   // The connection that a scope's next mail may use, once its last one is through; by scope, for a socket belongs to the
@@ -98,15 +100,15 @@ const connectByCloudflare: Connect = async (address, options) => {
 
 function check<Env>({ host, port = 587, tls = 'on', username, password, name }: SmtpOptions<Env>) {
   const example = '(env) => env.SMTP_HOST'
-  checkSetting('smtp: `host`', host, example)
+  checkSetting(named('host'), host, example)
   if (!(Number.isInteger(port) && port > 0 && port < 65_536 && port !== 25))
-    throw new TypeError('smtp: `port` must be one such as 587; 25 is closed to Workers')
+    throw new TypeError(`${named('port')} must be one such as 587; 25 is closed to Workers`)
   if (!/^(?:on|starttls|unsafe-off)$/.test(tls))
-    throw new TypeError('smtp: `tls` must be on, starttls or unsafe-off')
+    throw new TypeError(`${named('tls')} must be on, starttls or unsafe-off`)
   if ((username ?? password) !== undefined) {
-    checkSetting('smtp: `username`', username, example)
-    checkSetting('smtp: `password`', password, example)
+    checkSetting(named('username'), username, example)
+    checkSetting(named('password'), password, example)
   }
   if (name !== undefined && !/^[\w.:[\]-]{1,255}$/.test(name))
-    throw new TypeError('smtp: `name` must be a host name')
+    throw new TypeError(`${named('name')} must be a host name`)
 }

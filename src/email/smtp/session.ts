@@ -104,7 +104,7 @@ async function signIn(io: Lines, offers: Map<string, string>, { username, passwo
     await step(io, 'AUTH LOGIN', 334, 'AUTH')
     await step(io, base64Text(username), 334, 'AUTH')
     await step(io, base64Text(password), 235, 'AUTH')
-  } else throw new Undelivered('The server offers neither AUTH PLAIN nor LOGIN')
+  } else throw new Undelivered('The server offers no AUTH PLAIN or LOGIN')
 }
 
 function session(socket: Socket, io: Lines, offers: Map<string, string>): Session {
@@ -146,7 +146,8 @@ async function transact(
   offers: Map<string, string>,
   { from, to, message }: Envelope,
 ): Promise<Receipt> {
-  const body = stuffed(message)
+  // A line that begins with a dot gets another (RFC 5321, 4.5.2): a lone dot would end the message.
+  const body = message.replaceAll(/^\./gm, '..')
   const most = Number(offers.get('SIZE'))
   if (most > 0 && body.length > most)
     throw new Refused({ code: 552, texts: ['the message is too large'] }, 'SIZE')
@@ -169,12 +170,6 @@ async function transact(
       ? { warning: `${refused.length} of ${to.length} recipients refused: ${said(worst)}` }
       : {}),
   }
-}
-
-/** A line that begins with a dot gets another (RFC 5321, 4.5.2): a lone dot would end the message. */
-const stuffed = (message: string): string => {
-  const ended = message.endsWith('\r\n') ? message : `${message}\r\n`
-  return ended.replaceAll(/^\./gm, '..')
 }
 
 const said = ({ code, texts }: Reply): string => `${code} ${texts.join(' ').slice(0, 200)}`

@@ -50,7 +50,7 @@ export interface Ways {
 export interface Landing {
   /** Its `Cache-Status` (RFC 9211). */
   readonly status: string
-  /** The whole of an answer that may be kept; `null` if nothing came.  */
+  /** The whole of an answer that may be kept; `null` if nothing came. */
   land(answer: Landed | null): void
   /** What is kept, in the place of a failure. @throws {Fault} the failure, if nothing is. */
   stale(because: Fault): Response

@@ -194,7 +194,7 @@ describe('a mail by jobs that fails', () => {
   it('is taken by cron where its job is lost', async () => {
     await post()
     await env.DB.prepare('DELETE FROM leanto_jobs_jobs').run()
-    clock.advance(24 * 3600)
+    clock.advance(26 * 3600)
     await cron()
     expect(sent).toEqual([])
     clock.advance(3600)
@@ -211,7 +211,7 @@ describe('a mail by jobs that fails', () => {
         `UPDATE leanto_jobs_jobs SET state = 'running', attempt = 1, lease = 'x', due = ?`,
       ).bind(clock.time + 60_000),
       env.DB.prepare('UPDATE leanto_email_outbox SET attempts = 1, due_at = ?').bind(
-        clock.time + 25 * 3_600_000,
+        clock.time + 27 * 3_600_000,
       ),
     ])
     await drain()

@@ -37,8 +37,8 @@ interface Handler {
 
 const name = 'email.deliver'
 
-/** Milliseconds. Longer than the longest that jobs may wait before they try again: a provider's `Retry-After` of a day. */
-const patience = 25 * 3_600_000
+/** Milliseconds. Longer than jobs wait at most before they try again: for a `Retry-After` of a day, and a tenth more. */
+const patience = 27 * 3_600_000
 
 /**
  * Has mails delivered by jobs: by their queue, retries and dead letters. A mail's job is enqueued by the batch that stores

@@ -68,8 +68,12 @@ const registry: Record<string, Entry> = {
     module: 'services',
     load: async () => (await import('../services/migrations.ts')).servicesMigrations,
   },
-  'services/translate': { module: 'services', load: async () => [] },
-  'services/presets': { module: 'services', load: async () => [] },
+  ...Object.fromEntries(
+    ['alerts', 'cache', 'presets', 'streamed', 'translate', 'usage'].map((part) => [
+      `services/${part}`,
+      { module: 'services', load: async () => [] },
+    ]),
+  ),
   email: {
     module: 'email',
     load: async () => (await import('../email/migrations.ts')).emailMigrations,
@@ -79,10 +83,10 @@ const registry: Record<string, Entry> = {
     load: async () => (await import('../email/capture/migrations.ts')).captureMigrations,
   },
   ...Object.fromEntries(
-    ['binding', 'mailgun', 'postmark', 'resend', 'sendgrid', 'ses', 'smtp'].map((transport) => [
-      `email/${transport}`,
-      { module: 'email', load: async () => [] },
-    ]),
+    [
+      ...['binding', 'mailgun', 'postmark', 'resend', 'sendgrid', 'ses', 'smtp'],
+      ...['events', 'jobs', 'templates', 'unsubscribe'],
+    ].map((name) => [`email/${name}`, { module: 'email', load: async () => [] }]),
   ),
   jwks: { module: 'jwks', load: async () => [] },
 }

@@ -65,4 +65,15 @@ export interface Enqueue {
     payload: unknown,
     options?: EnqueueOptions,
   ): Promise<{ id: string }>
+  /** Has jobs run soon, once the batch that they were enqueued `within` was run. */
+  wake?(scope: Scope, ids: readonly string[]): void
+}
+
+/**
+ * What a job's handler throws to say what comes of its failure: an error with this name. `wait` is in seconds until the
+ * next attempt, `null` for none.
+ */
+export interface JobFailed extends Error {
+  readonly name: 'JobFailure'
+  readonly wait: number | null
 }

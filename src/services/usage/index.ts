@@ -1,7 +1,8 @@
-import { coreFaults } from '../core/fault.ts'
-import type { Scope } from '../core/scope.ts'
-import { type Access, type Caller, type Gate, mayUse } from './gate.ts'
-import { type Count, type Counter, countersOf, type Metered, moneyOf, read } from './quota.ts'
+import { coreFaults } from '../../core/fault.ts'
+import type { Principal } from '../../core/ports.ts'
+import type { Scope } from '../../core/scope.ts'
+import { askedBy, type Caller, callerOf, type Gate, host, mayUse, type Part } from '../gate.ts'
+import { type Count, type Counter, countersOf, type Metered, moneyOf, read } from '../quota.ts'
 
 export interface Left {
   limit: number
@@ -25,20 +26,41 @@ export interface Usage {
   budget?: UsageLine
 }
 
+/** What `usage()` makes: a part of `services(…)`. */
+export interface UsagePart extends Part {
+  /** What someone has used and has left, as `GET /usage` tells it. One trip. @param who Without it, what the app has. */
+  of(scope: Scope, who?: Principal): Promise<Usage>
+}
+
 /**
- * What a caller has used and has left. What all callers use together only the secret API key is told. One trip.
- *
- * @throws {Fault} `unauthenticated` (401) for guests who may use nothing.
+ * `GET /usage`: what a caller has used and has left. What all callers use together only the secret API key is told. A part
+ * of `services`: `services(base, { …, parts: [usage()] })`. One trip.
  */
-export async function usageOf<Env>(
-  gate: Gate<Env>,
-  scope: Scope,
-  {
-    caller,
-    declared,
-  }: { caller: Caller; declared: readonly { metered: Metered; access: Access }[] },
-): Promise<Usage> {
-  const open = declared.filter(({ access }) => mayUse(access, caller.who))
+export function usage(): UsagePart {
+  let mounted: Gate<unknown> | undefined
+  return Object.freeze<UsagePart>({
+    name: 'usage',
+    routes(gate) {
+      mounted = gate as never
+      return [
+        [
+          'GET',
+          '/usage',
+          async (scope, c) =>
+            Response.json(await usageOf(gate, scope, await askedBy(gate, scope, c.req.raw))),
+        ],
+      ]
+    },
+    async of(scope, who = host) {
+      if (!mounted) throw new TypeError('usage: it is not among `parts` of services(…)')
+      return usageOf(mounted, scope, callerOf(mounted, who, null))
+    },
+  })
+}
+
+/** @throws {Fault} `unauthenticated` (401) for guests who may use nothing. */
+async function usageOf<Env>(gate: Gate<Env>, scope: Scope, caller: Caller): Promise<Usage> {
+  const open = gate.counted.filter(({ access }) => mayUse(access, caller.who))
   if (open.length === 0 && caller.who.role === 'anon') throw coreFaults.unauthenticated()
   const told = ({ whose }: Counter) => whose !== 'app' || caller.who.role === 'service'
   const none: Metered = { name: '*' }

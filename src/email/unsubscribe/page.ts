@@ -1,4 +1,4 @@
-import { type Html, html, unsafeHtml } from './html.ts'
+import { type Html, html, unsafeHtml } from '../html.ts'
 
 const style = unsafeHtml(
   'body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem;color-scheme:light dark}button{font:inherit;padding:.4rem 1rem}',

@@ -1,16 +1,17 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Context } from 'hono'
-import { readJson } from '../core/body.ts'
-import { coreFaults } from '../core/fault.ts'
-import { type Limit, networkOf } from '../core/limit.ts'
-import type { Identity, Principal } from '../core/ports.ts'
-import type { Scope } from '../core/scope.ts'
-import { hash } from '../core/secret.ts'
-import { validate } from '../core/validate.ts'
-import type { Recipient } from './address.ts'
-import { emailFaults } from './faults.ts'
-import type { Message } from './message.ts'
-import { type Sending, send } from './send.ts'
+import { readJson } from '../../core/body.ts'
+import { coreFaults } from '../../core/fault.ts'
+import { type Limit, networkOf } from '../../core/limit.ts'
+import type { Identity, Principal } from '../../core/ports.ts'
+import type { Scope } from '../../core/scope.ts'
+import { hash } from '../../core/secret.ts'
+import { validate } from '../../core/validate.ts'
+import type { Recipient } from '../address.ts'
+import { emailFaults } from '../faults.ts'
+import type { Message } from '../message.ts'
+import type { Part } from '../part.ts'
+import { type Sending, send } from '../send.ts'
 
 /** What a client's mail may have: all but whom it goes to and comes from. */
 export type Rendered = Omit<Message, 'to' | 'cc' | 'bcc' | 'from'>
@@ -40,12 +41,12 @@ export const template = <Params>(declared: Template<Params>): Template<Params> =
   Object.freeze({ ...declared })
 
 // biome-ignore lint/suspicious/noExplicitAny: each template has parameters of its own.
-export type Templates = Readonly<Record<string, Template<any>>>
+type Templates = Readonly<Record<string, Template<any>>>
 
 /** @throws {TypeError} */
-export function checkTemplates(templates: Templates): void {
+function checkTemplates(templates: Templates): void {
   for (const [name, declared] of Object.entries(templates)) {
-    const wrong = (what: string) => new TypeError(`email: \`templates.${name}\` ${what}`)
+    const wrong = (what: string) => new TypeError(`templates: \`templates.${name}\` ${what}`)
     if (!/^[a-z][\w-]{0,63}$/.test(name))
       throw wrong('is no name: lower-case letters, digits, - and _')
     if (!declared?.params?.['~standard']) throw wrong('needs `params`, a Standard Schema')
@@ -57,11 +58,35 @@ export function checkTemplates(templates: Templates): void {
   }
 }
 
-/** `POST /send` with `{ template, params, locale? }`, and `Idempotency-Key` if the client may ask again. */
-export const sendDeclared =
-  <Env>(sending: Sending<Env>, identity: () => Identity, templates: Templates) =>
+export interface TemplatesOptions {
+  /** Who asks. As a function where that, such as `auth`, is made with this mailer. */
+  identity: Identity | (() => Identity)
+  /** What clients may send: `template(…)` by name. */
+  templates: Templates
+}
+
+/**
+ * `POST /send` with `{ template, params, locale? }`, and `Idempotency-Key` if the client may ask again. A part of `email`:
+ * `email(base, { …, parts: [templates({ identity: users, templates: { note: template({ … }) } })] })`.
+ *
+ * @throws {TypeError} if an option is missing or wrong.
+ */
+export function templates({ identity, templates: declared }: TemplatesOptions): Part {
+  if (typeof identity !== 'function' && typeof identity?.principal !== 'function')
+    throw new TypeError(
+      'templates: `identity` must have principal(scope, request): pass auth(…) or jwks(…)',
+    )
+  checkTemplates(declared)
+  return Object.freeze<Part>({
+    routes: (sending) => [['POST', '/send', sendDeclared(sending, identity, declared)]],
+  })
+}
+
+const sendDeclared =
+  <Env>(sending: Sending<Env>, identity: TemplatesOptions['identity'], templates: Templates) =>
   async (scope: Scope, c: Context): Promise<Response> => {
-    const who = await identity().principal(scope, c.req.raw)
+    const asking = typeof identity === 'function' ? identity() : identity
+    const who = await asking.principal(scope, c.req.raw)
     const body = await readJson(c.req.raw, 64 * 1024)
     const { template: name, params, locale } = (body ?? {}) as Record<string, unknown>
     if (typeof name !== 'string' || !Object.hasOwn(templates, name))
@@ -75,7 +100,7 @@ export const sendDeclared =
       throw who.role === 'anon' ? coreFaults.unauthenticated() : emailFaults.not_allowed()
     const to = await declared.to(checked, asked)
     if (Array.isArray(to))
-      throw new TypeError(`email: \`templates.${name}.to\` must answer one recipient`)
+      throw new TypeError(`templates: \`templates.${name}.to\` must answer one recipient`)
     const sender = who.id ?? (who.role === 'service' ? 'service' : `guest ${networkOf(c.req.raw)}`)
     const budget = `email:send:${name}:${await hash(sender)}`
     const id = await send(

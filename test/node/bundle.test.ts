@@ -11,6 +11,7 @@ const ceilings: Record<string, number> = {
   'auth/mfa': 26 * 1024,
   'auth/passkeys': 23 * 1024,
   'auth/wallets': 33 * 1024,
+  'auth/impersonation': 20 * 1024,
   'auth/admin': 23 * 1024,
   'auth/parts': 24 * 1024,
   'auth/passwords': 56 * 1024,
@@ -136,6 +137,7 @@ const exported: Record<string, string[]> = {
   'auth/mfa': ['mfa', 'mfaFaults'],
   'auth/passkeys': ['passkeyFaults', 'passkeys'],
   'auth/wallets': ['wallets'],
+  'auth/impersonation': ['impersonation', 'impersonationFaults'],
   'auth/parts': ['cookies', 'issuedKeys', 'sessions', 'trust', 'turnstile'],
   'auth/passwords': ['bcrypt', 'betterAuth', 'breached', 'common', 'firebase', 'pbkdf2', 'scrypt'],
   'auth/providers': [

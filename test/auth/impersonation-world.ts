@@ -1,3 +1,4 @@
+import { createExecutionContext, waitOnExecutionContext } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { type AuthOptions, auth, type Session } from 'leanto/auth'
 import { admin } from 'leanto/auth/admin'
@@ -37,7 +38,15 @@ export const makeUsers = (
   const acting = part(options)
   const { with: parts = [], ...rest } = more
   const users = auth(base, { site, with: [acting, admin(), sessions(), ...parts], ...rest })
-  return { users, acting, ask: mountAuth(users), scope: () => base.scope({ env: env as never }) }
+  const executionCtx = createExecutionContext()
+  return {
+    users,
+    acting,
+    ask: mountAuth(users),
+    /** For verbs; `settled` waits for what they leave to do. */
+    scope: () => base.scope({ env, executionCtx }),
+    settled: () => waitOnExecutionContext(executionCtx),
+  }
 }
 
 export const service = { key: 'secret' } as const

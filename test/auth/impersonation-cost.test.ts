@@ -59,7 +59,7 @@ const table: Row[] = [
   {
     name: 'GET /admin/impersonations',
     ask: (of) => ['/admin/impersonations?per_page=10', ada(of)],
-    cost: [1, 3, 515, 0],
+    cost: [2, 3, 515, 0],
   },
   {
     name: 'GET /admin/impersonations, of one user',

@@ -302,7 +302,7 @@ describe('what is kept of it', () => {
     expect((await ask(path, { token: who.ann.access_token })).status).toBe(403)
     expect((await ask(path, { token })).status).toBe(403)
     expect((await ask(path)).status).toBe(401)
-    expect((await ask(`${path}?user_id=x`, service)).status).toBe(400)
+    expect(await expectStatus(await ask(`${path}?user_id=x`, service), 200)).toEqual([])
   })
 
   it('can be ended by any admin, and by nobody else', async () => {
@@ -347,7 +347,7 @@ describe('what is kept of it', () => {
         reason,
         impersonation_id: id,
         readonly: false,
-        expires_at: new Date(clock.now() + 3_597_000).toISOString(),
+        seconds: 3600,
       },
       { ...common, action: 'impersonation_refused', method: 'PUT', path: '/auth/v1/user' },
       { ...common, action: 'impersonation_stopped', impersonation_id: id, by: 'itself' },

@@ -222,6 +222,26 @@ async function partsOf(contents: string): Promise<string[]> {
   return left.map(([path]) => path.replace(/^.*node_modules\/((?:@[^/]+\/)?[^/]+).*$/, '$1'))
 }
 
+it('impersonation adds under 3 KB to a Worker with auth and admin', async () => {
+  const weigh = async (...names: string[]) => {
+    const contents = names.map((name) => `export * from './src/${name}/index.ts'`).join('\n')
+    const { outputFiles } = await build({
+      stdin: { contents, resolveDir: '.', loader: 'ts' },
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      target: 'es2024',
+      external: ['hono', 'hono/*', 'drizzle-orm', 'drizzle-orm/*', '*.wasm', 'node:*'],
+      write: false,
+    })
+    return gzipSync(outputFiles[0]?.contents ?? new Uint8Array(), { level: 9 }).length
+  }
+  const added =
+    (await weigh('auth', 'auth/admin', 'auth/impersonation')) - (await weigh('auth', 'auth/admin'))
+  console.log(`auth/impersonation adds ${added} bytes`)
+  expect(added).toBeLessThan(3 * 1024)
+})
+
 describe('what auth leaves out of a Worker', () => {
   const auth = `export { auth } from './src/auth/index.ts'`
   const folder = (name: string) => new RegExp(`^src/auth/${name}/`)

@@ -82,8 +82,7 @@ function checked(options: ImpersonationOptions): ImpersonationSettings {
     if (!Number.isSafeInteger(value) || Number(value) < least || Number(value) > most)
       throw wrong(option, `must be a whole number from ${least} to ${most}`)
   }
-  if (typeof settings.admins !== 'function')
-    throw wrong('admins', 'must be a function that says who is an admin')
+  if (typeof settings.admins !== 'function') throw wrong('admins', 'must be a function')
   whole('seconds', settings.seconds, 60, 86_400)
   whole('days', settings.days, 1, 3650)
   whole('limit.max', settings.limit?.max, 1, 1e6)

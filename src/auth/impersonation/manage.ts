@@ -1,4 +1,3 @@
-import type { Statement } from '../../core/database.ts'
 import { isUuid } from '../../core/id.ts'
 import type { Scope } from '../../core/scope.ts'
 import type { Page } from '../admin/paging.ts'
@@ -41,31 +40,6 @@ interface Row {
   ended_at: number | null
 }
 
-/** Two statements: a page of rows, and the number of all. */
-export function selectImpersonations(
-  scope: Scope,
-  { page, perPage, userId }: ListImpersonations,
-): Statement[] {
-  const of = 'FROM leanto_auth_impersonations'
-  const where = userId === undefined ? '' : 'WHERE user_id = ?'
-  const user = userId === undefined ? [] : [userId]
-  return [
-    scope.db
-      .prepare(`SELECT * ${of} ${where} ORDER BY id DESC LIMIT ? OFFSET ?`)
-      .bind(...user, perPage, (page - 1) * perPage),
-    scope.db.prepare(`SELECT count(*) AS total ${of} ${where}`).bind(...user),
-  ]
-}
-
-/** @param read What the two statements answered. */
-export const readImpersonations = (
-  scope: Scope,
-  read: readonly { results: readonly unknown[] }[],
-): { impersonations: Impersonated[]; total: number } => ({
-  impersonations: ((read[0]?.results ?? []) as Row[]).map((row) => shown(scope, row)),
-  total: Number((read[1]?.results[0] as { total: number } | undefined)?.total),
-})
-
 const iso = (time: number): string => new Date(time).toISOString()
 
 const shown = (scope: Scope, row: Row): Impersonated => ({
@@ -82,8 +56,23 @@ const shown = (scope: Scope, row: Row): Impersonated => ({
 })
 
 /** See `Impersonation.list`. */
-export const listImpersonations = async (scope: Scope, input: ListImpersonations) =>
-  readImpersonations(scope, await scope.db.batch(selectImpersonations(scope, input)))
+export async function listImpersonations(
+  scope: Scope,
+  { page, perPage, userId }: ListImpersonations,
+): Promise<{ impersonations: Impersonated[]; total: number }> {
+  const of = `FROM leanto_auth_impersonations ${userId === undefined ? '' : 'WHERE user_id = ?'}`
+  const user = userId === undefined ? [] : [userId]
+  const [rows, counted] = await scope.db.batch([
+    scope.db
+      .prepare(`SELECT * ${of} ORDER BY id DESC LIMIT ? OFFSET ?`)
+      .bind(...user, perPage, (page - 1) * perPage),
+    scope.db.prepare(`SELECT count(*) AS total ${of}`).bind(...user),
+  ])
+  return {
+    impersonations: ((rows?.results ?? []) as unknown as Row[]).map((row) => shown(scope, row)),
+    total: Number(counted?.results[0]?.total),
+  }
+}
 
 export interface StopImpersonation {
   id: string

@@ -1,7 +1,5 @@
-import type { Context } from 'hono'
 import * as v from 'valibot'
 import { Fault } from '../../core/fault.ts'
-import { isUuid } from '../../core/id.ts'
 import { networkOf } from '../../core/limit.ts'
 import type { Route } from '../../core/routes.ts'
 import type { Scope } from '../../core/scope.ts'
@@ -13,12 +11,7 @@ import { flag, idParam } from '../request.ts'
 import type { Caller } from '../session.ts'
 import { callerStatement, checkCaller } from '../user.ts'
 import type { ImpersonationSettings } from './index.ts'
-import {
-  type ListImpersonations,
-  readImpersonations,
-  selectImpersonations,
-  stopImpersonation,
-} from './manage.ts'
+import { listImpersonations, stopImpersonation } from './manage.ts'
 import { checkActor, startImpersonation } from './start.ts'
 
 type Handler = Route[2]
@@ -64,7 +57,6 @@ const start =
   async (scope, c) => {
     const who = await actorOf(scope, c.req.raw)
     const { actor, reason, expires_in: seconds, readonly } = await body(c, startBody)
-    if (who === 'server' && !actor) throw refuse('actor is required: who acts for the user')
     if (who !== 'server' && actor) throw refuse('actor is for the secret key alone')
     const session = await startImpersonation(settings, own)(scope, {
       userId: idParam(c, 'user_id'),
@@ -77,36 +69,34 @@ const start =
     return reply(scope, c.req.raw, session)
   }
 
-function readList(c: Context): ListImpersonations {
-  const userId = c.req.query('user_id') || undefined
-  if (userId !== undefined && !isUuid(userId)) throw refuse('user_id must be an UUID')
-  return { ...readPage(c), userId: userId?.toLowerCase() }
+/** As `actorOf`, of an admin who still is one. One trip, of a user. */
+async function adminOf(
+  { settings }: Doors,
+  own: ImpersonationSettings,
+  scope: Scope,
+  who: Caller | 'server',
+): Promise<string> {
+  if (who === 'server') return who
+  checkActor(own, checkCaller(scope, await callerStatement(settings, scope, who).first()), who)
+  return who.userId
 }
 
 const listed =
-  ({ settings }: Doors, own: ImpersonationSettings, actorOf: ActorOf): Handler =>
+  (doors: Doors, own: ImpersonationSettings, actorOf: ActorOf): Handler =>
   async (scope, c) => {
-    const who = await actorOf(scope, c.req.raw)
-    const page = readList(c)
-    const statements = selectImpersonations(scope, page)
-    if (who !== 'server') statements.push(callerStatement(settings, scope, who))
-    const results = await scope.db.batch(statements)
-    if (who !== 'server') checkActor(own, checkCaller(scope, results[2]?.results[0]), who)
-    const { impersonations, total } = readImpersonations(scope, results)
+    await adminOf(doors, own, scope, await actorOf(scope, c.req.raw))
+    const page = readPage(c)
+    const userId = c.req.query('user_id')?.toLowerCase() || undefined
+    const { impersonations, total } = await listImpersonations(scope, { ...page, userId })
     return Response.json(impersonations, { status: 200, headers: pageHeaders(list, page, total) })
   }
 
 const stop =
-  ({ settings }: Doors, own: ImpersonationSettings, actorOf: ActorOf): Handler =>
+  (doors: Doors, own: ImpersonationSettings, actorOf: ActorOf): Handler =>
   async (scope, c) => {
-    const who = await actorOf(scope, c.req.raw)
+    const by = await adminOf(doors, own, scope, await actorOf(scope, c.req.raw))
     const id = idParam(c, 'impersonation_id')
-    if (who !== 'server') {
-      const row = await callerStatement(settings, scope, who).first()
-      checkActor(own, checkCaller(scope, row), who)
-    }
-    const by = who === 'server' ? who : who.userId
-    await stopImpersonation(settings)(scope, { id, by, network: networkOf(c.req.raw) })
+    await stopImpersonation(doors.settings)(scope, { id, by, network: networkOf(c.req.raw) })
     return new Response(null, { status: 204 })
   }
 

@@ -4,6 +4,7 @@ import { uuidv7 } from '../../core/id.ts'
 import type { Scope } from '../../core/scope.ts'
 import { hash, randomToken } from '../../core/secret.ts'
 import { notFound, readUser } from '../admin/users.ts'
+import { refuse } from '../body.ts'
 import { type Budget, checkSpent, giveBack, spendAll } from '../budget.ts'
 import { sessionOf } from '../caller.ts'
 import { byId, type Condition, condition } from '../condition.ts'
@@ -31,19 +32,16 @@ export interface StartImpersonation {
   network?: string | null | undefined
 }
 
-const isText = (value: unknown, most: number): value is string =>
-  typeof value === 'string' &&
-  value.trim() !== '' &&
-  value.length <= most &&
-  isStorable(value) &&
-  !/\p{Cc}/u.test(value)
+function checkText(name: string, text: unknown, most: number): void {
+  const fits = typeof text === 'string' && text.trim() !== '' && text.length <= most
+  if (!fits || !isStorable(text) || /\p{Cc}/u.test(text))
+    throw refuse(`${name} must be 1 to ${most} characters of text`)
+}
 
 function check(own: ImpersonationSettings, input: StartImpersonation) {
   const { actor, reason, seconds = own.seconds } = input
-  const refuse = (message: string) => authFaults.validation_failed({ message })
-  if (!isText(reason, 500)) throw refuse('reason must be 1 to 500 characters of text')
-  if (typeof actor === 'string' && !isText(actor, 200))
-    throw refuse('actor must be 1 to 200 characters of text')
+  checkText('reason', reason, 500)
+  if (typeof actor === 'string') checkText('actor', actor, 200)
   if (!Number.isSafeInteger(seconds) || seconds < 60 || seconds > own.seconds)
     throw refuse(`expires_in must be seconds from 60 to ${own.seconds}`)
   return { seconds, readonly: own.readonly || input.readonly === true }
@@ -62,8 +60,7 @@ export function checkActor(own: ImpersonationSettings, row: SessionRow, caller: 
   if (!isAdmin(own, row)) throw authFaults.not_admin({ message: 'User not allowed' })
   // Where their session is elsewhere, nothing here would hear of its end.
   if (caller.elsewhere) throw authFaults.not_admin({ message: 'Sign in here first' })
-  if (own.secondFactor && row.aal !== 'aal2')
-    throw coreFaults.insufficient_aal({ status: 403, message: 'Verify a second factor first' })
+  if (own.secondFactor && row.aal !== 'aal2') throw coreFaults.insufficient_aal({ status: 403 })
 }
 
 function checkTarget(own: ImpersonationSettings, scope: Scope, row: UserRow | undefined): UserRow {
@@ -101,17 +98,11 @@ export const startImpersonation =
       const user = checkTarget(own, scope, found)
       const made = { ...input, ...asked, actor, by: from(scope, caller, admin), user }
       const { session, row } = await write(settings, scope, { ...made, caller })
-      const id = row.session_id
-      const until = row.not_after ?? scope.now()
-      tell('impersonation_started', {
-        impersonation_id: id,
-        readonly: asked.readonly,
-        expires_at: new Date(until).toISOString(),
-      })
+      tell('impersonation_started', { impersonation_id: row.session_id, ...asked })
       if (own.notify && row.email && row.email_confirmed_at !== null)
         sendMail(settings, scope, 'impersonated', {
           email: row.email,
-          minutes: Math.ceil((until - scope.now()) / 60_000),
+          minutes: Math.ceil(asked.seconds / 60),
           subject: reason,
           data: JSON.parse(row.user_metadata),
         })

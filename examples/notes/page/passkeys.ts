@@ -1,0 +1,129 @@
+import type { Api } from './api.ts'
+import { busy, button, complain, part, say } from './dom.ts'
+import { inWords } from './words.ts'
+
+/** Whether this browser has passkeys at all. */
+export const canUsePasskeys = 'PublicKeyCredential' in window
+
+let offered: AbortController | undefined
+
+export const stopOffering = () => offered?.abort()
+
+/**
+ * Lets the browser offer passkeys in the e-mail field, until one is chosen or the gate closes. Nobody has asked for it, so only
+ * what comes of a passkey that someone has chosen is told.
+ */
+export async function offerPasskeys(api: Api, tell: (error: unknown) => void) {
+  stopOffering()
+  if (!canUsePasskeys) return
+  const mine = new AbortController()
+  offered = mine
+  if (!(await PublicKeyCredential.isConditionalMediationAvailable?.())) return
+  const { signal } = mine
+  const { error } = await api.auth.signInWithPasskey({
+    options: { mediation: 'conditional', signal },
+  })
+  if (signal.aborted || !error?.code?.startsWith('webauthn_')) return
+  tell(error)
+  await offerPasskeys(api, tell)
+}
+
+/** By the browser's own dialog: nobody has to say who they are. */
+export function signInWithPasskey(api: Api) {
+  stopOffering()
+  return api.auth.signInWithPasskey()
+}
+
+const [list, words, problem] = [part('passkeys'), part('passkeys-words'), part('passkeys-problem')]
+const add = button('passkey-add')
+
+interface Passkey {
+  id: string
+  friendly_name?: string
+  created_at: string
+  last_used_at?: string
+}
+
+const day = (time: string) => new Date(time).toLocaleDateString('en', { dateStyle: 'long' })
+
+/** The passkeys of whoever is signed in: to add, name and delete. */
+export function passkeys(api: Api) {
+  async function show() {
+    const { data, error } = await api.auth.passkey.list()
+    if (error) {
+      words.textContent = ''
+      return complain(problem, inWords(error))
+    }
+    list.replaceChildren(...data.map(entry))
+    words.textContent = emptyWords(data.length)
+  }
+
+  function entry({ id, friendly_name = '', created_at, last_used_at }: Passkey) {
+    const item = document.createElement('li')
+    const name = document.createElement('input')
+    name.value = friendly_name
+    name.placeholder = 'Passkey without a name'
+    name.maxLength = 120
+    name.autocomplete = 'off'
+    name.setAttribute('aria-label', 'Name of this passkey')
+    name.addEventListener('change', async () => {
+      complain(problem, '')
+      const friendlyName = name.value.trim()
+      // It has to have one from then on.
+      if (!friendlyName) return void (name.value = friendly_name)
+      const { error } = await api.auth.passkey.update({ passkeyId: id, friendlyName })
+      if (error) return complain(problem, inWords(error))
+      say('Renamed.')
+    })
+    const facts = document.createElement('p')
+    facts.className = 'aside'
+    facts.textContent = `Added ${day(created_at)}. ${last_used_at ? `Last used ${day(last_used_at)}.` : 'Not used yet.'}`
+    const remove = document.createElement('button')
+    remove.type = 'button'
+    remove.className = 'button quiet'
+    remove.textContent = 'Delete'
+    remove.addEventListener('blur', () => {
+      if (!remove.disabled) remove.textContent = 'Delete'
+    })
+    remove.addEventListener('click', async () => {
+      // Asked once more: with the last one goes the way in that needs no password.
+      if (remove.textContent === 'Delete') return void (remove.textContent = 'Delete for good')
+      complain(problem, '')
+      const { error } = await busy(remove, 'Deleting…', () =>
+        api.auth.passkey.delete({ passkeyId: id }),
+      )
+      if (error) return complain(problem, inWords(error))
+      say('Passkey deleted.')
+      await show()
+      add.focus()
+    })
+    item.append(name, remove, facts)
+    return item
+  }
+
+  add.addEventListener('click', async () => {
+    if (add.disabled) return
+    complain(problem, '')
+    const { error } = await busy(add, 'Waiting for your device…', () => api.auth.registerPasskey())
+    if (error) return complain(problem, inWords(error))
+    say('Passkey added.')
+    await show()
+  })
+
+  return { show }
+}
+
+function emptyWords(count: number): string {
+  if (!canUsePasskeys) return 'This browser has no passkeys.'
+  return count > 0
+    ? ''
+    : 'With a passkey you sign in by your finger, face or PIN, and need no password.'
+}
+
+/** Nothing of one user is left in the page for the next. */
+export function clearPasskeys() {
+  list.replaceChildren()
+  words.textContent = ''
+  complain(problem, '')
+  add.hidden = !canUsePasskeys
+}

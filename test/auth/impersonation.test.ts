@@ -272,6 +272,7 @@ describe('it ends at once', () => {
 describe('what is kept of it', () => {
   it('is listed for admins and the server, with who and why', async () => {
     const { access_token: token } = await impersonated(ask, who.ada, who.ann, { readonly: true })
+    clock.advance(1)
     await impersonated(ask, who.abe, who.eve, { expires_in: 60 })
     await stop(token)
     clock.advance(60)
@@ -292,8 +293,8 @@ describe('what is kept of it', () => {
       reason,
       readonly: true,
       network: null,
-      started_at: new Date(clock.now() - 60_000).toISOString(),
-      expires_at: new Date(clock.now() + 3_540_000).toISOString(),
+      started_at: new Date(clock.now() - 61_000).toISOString(),
+      expires_at: new Date(clock.now() + 3_539_000).toISOString(),
       ended_at: new Date(clock.now() - 60_000).toISOString(),
       running: false,
     })

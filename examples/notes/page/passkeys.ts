@@ -97,7 +97,7 @@ export function passkeys(api: Api) {
       await show()
       add.focus()
     })
-    item.append(name, remove, facts)
+    for (const child of [name, remove, facts]) item.appendChild(child)
     return item
   }
 

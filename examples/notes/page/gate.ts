@@ -1,6 +1,6 @@
 import type { Api } from './api.ts'
 import { busy, button, byId, complain, input, part } from './dom.ts'
-import { canUsePasskeys, offerPasskeys, signInWithPasskey, stopOffering } from './passkeys.ts'
+import { canUsePasskeys, offerPasskeys, signInWithPasskey, stopOffering } from './passkey-entry.ts'
 import { inWords } from './words.ts'
 
 const form = byId('entry', HTMLFormElement)

@@ -1,38 +1,7 @@
 import type { Api } from './api.ts'
-import { busy, button, complain, part, say } from './dom.ts'
+import { busy, button, complain, part } from './dom.ts'
+import { canUsePasskeys } from './passkey-entry.ts'
 import { inWords } from './words.ts'
-
-/** Whether this browser has passkeys at all. */
-export const canUsePasskeys = 'PublicKeyCredential' in window
-
-let offered: AbortController | undefined
-
-export const stopOffering = () => offered?.abort()
-
-/**
- * Lets the browser offer passkeys in the e-mail field, until one is chosen or the gate closes. Nobody has asked for it, so only
- * what comes of a passkey that someone has chosen is told.
- */
-export async function offerPasskeys(api: Api, tell: (error: unknown) => void) {
-  stopOffering()
-  if (!canUsePasskeys) return
-  const mine = new AbortController()
-  offered = mine
-  if (!(await PublicKeyCredential.isConditionalMediationAvailable?.())) return
-  const { signal } = mine
-  const { error } = await api.auth.signInWithPasskey({
-    options: { mediation: 'conditional', signal },
-  })
-  if (signal.aborted || !error?.code?.startsWith('webauthn_')) return
-  tell(error)
-  await offerPasskeys(api, tell)
-}
-
-/** By the browser's own dialog: nobody has to say who they are. */
-export function signInWithPasskey(api: Api) {
-  stopOffering()
-  return api.auth.signInWithPasskey()
-}
 
 const [list, words, problem] = [part('passkeys'), part('passkeys-words'), part('passkeys-problem')]
 const add = button('passkey-add')
@@ -48,14 +17,15 @@ const day = (time: string) => new Date(time).toLocaleDateString('en', { dateStyl
 
 /** The passkeys of whoever is signed in: to add, name and delete. */
 export function passkeys(api: Api) {
-  async function show() {
+  /** @param told What has just been done. Said in the dialog, outside of which nobody hears it. */
+  async function show(told = '') {
     const { data, error } = await api.auth.passkey.list()
     if (error) {
       words.textContent = ''
       return complain(problem, inWords(error))
     }
     list.replaceChildren(...data.map(entry))
-    words.textContent = emptyWords(data.length)
+    words.textContent = told || emptyWords(data.length)
   }
 
   function entry({ id, friendly_name = '', created_at, last_used_at }: Passkey) {
@@ -73,7 +43,7 @@ export function passkeys(api: Api) {
       if (!friendlyName) return void (name.value = friendly_name)
       const { error } = await api.auth.passkey.update({ passkeyId: id, friendlyName })
       if (error) return complain(problem, inWords(error))
-      say('Renamed.')
+      words.textContent = 'Renamed.'
     })
     const facts = document.createElement('p')
     facts.className = 'aside'
@@ -93,8 +63,7 @@ export function passkeys(api: Api) {
         api.auth.passkey.delete({ passkeyId: id }),
       )
       if (error) return complain(problem, inWords(error))
-      say('Passkey deleted.')
-      await show()
+      await show('Passkey deleted.')
       add.focus()
     })
     for (const child of [name, remove, facts]) item.appendChild(child)
@@ -106,8 +75,7 @@ export function passkeys(api: Api) {
     complain(problem, '')
     const { error } = await busy(add, 'Waiting for your device…', () => api.auth.registerPasskey())
     if (error) return complain(problem, inWords(error))
-    say('Passkey added.')
-    await show()
+    await show('Passkey added.')
   })
 
   return { show }

@@ -2,11 +2,13 @@ import { env } from 'cloudflare:workers'
 import { eq } from 'drizzle-orm'
 import { sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import { Hono } from 'hono'
+import { auth } from 'leanto/auth'
+import { admin } from 'leanto/auth/admin'
 import { mfa } from 'leanto/auth/mfa'
-import { cookies } from 'leanto/auth/parts'
+import { cookies, sessions } from 'leanto/auth/parts'
 import { data, expose } from 'leanto/data'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { asker, clock, freshDatabase, makeBase } from '../kit/world.ts'
+import { asker, clock, freshDatabase, makeBase, site } from '../kit/world.ts'
 import {
   impersonated,
   isAdmin,
@@ -179,6 +181,20 @@ describe('a token', () => {
     const sure = await impersonated(strict.ask, ada, strict.who.ann)
     expect(claimsOf(sure.access_token).aal).toBe('aal2')
     expect((await strict.ask('/me', { token: sure.access_token })).status).toBe(200)
+  })
+})
+
+describe('where a user has one session at most', () => {
+  it('takes it from nobody, and gives way to the user', async () => {
+    const users = auth(base, { site, with: [part(), admin(), sessions({ single: true })] })
+    await freshDatabase([users])
+    const single = mountAuth(users)
+    const they = await people(single)
+    const session = await impersonated(single, they.ada, they.ann)
+    expect((await getUser(single, they.ann.access_token)).status).toBe(200)
+    await expectStatus(await signIn(single, 'ann@example.com'), 200)
+    expect((await getUser(single, session.access_token)).status).toBe(403)
+    expect(await running()).toEqual([])
   })
 })
 

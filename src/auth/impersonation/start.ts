@@ -47,7 +47,7 @@ function check(own: ImpersonationSettings, input: StartImpersonation) {
   return { seconds, readonly: own.readonly || input.readonly === true }
 }
 
-export const isAdmin = ({ admins }: ImpersonationSettings, row: UserRow): boolean => {
+const isAdmin = ({ admins }: ImpersonationSettings, row: UserRow): boolean => {
   const answer: unknown = admins({ id: row.id, app_metadata: JSON.parse(row.app_metadata) })
   // What is neither says nothing of who may act, nor of for whom.
   if (typeof answer !== 'boolean')

@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { bind } from 'leanto'
 import { auth } from 'leanto/auth'
+import { passkeys } from 'leanto/auth/passkeys'
 import { data, expose } from 'leanto/data'
 import { type Email, email } from 'leanto/email'
 import { binding } from 'leanto/email/binding'
@@ -45,7 +46,12 @@ export const mailer: Email = email(base, {
 
 // With a mailer, sign-up would wait for the address to be confirmed. This example lets people in at once. An app that
 // sends mail must not: without `autoconfirm`, nobody has notes mailed to an address that is another's.
-export const users = auth(base, { site: (env) => env.SITE, mailer, autoconfirm: true })
+export const users = auth(base, {
+  site: (env) => env.SITE,
+  mailer,
+  autoconfirm: true,
+  with: [passkeys({ name: 'Notes' })],
+})
 
 export const store = data(base, {
   identity: users,

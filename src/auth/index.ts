@@ -1,18 +1,19 @@
 import type { Base } from '../core/bind.ts'
 import { Fault } from '../core/fault.ts'
 import { type Guards, guards } from '../core/guard.ts'
+import { isUuid } from '../core/id.ts'
 import { identity } from '../core/identity.ts'
-import { purgeLimits } from '../core/limit.ts'
+import { networkOf, purgeLimits } from '../core/limit.ts'
 import type { Migration } from '../core/migrate.ts'
 import type { Module } from '../core/module.ts'
-import type { Identity } from '../core/ports.ts'
+import type { Identity, Principal } from '../core/ports.ts'
 import { type Route, routesOf } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import { withClosed } from './closed-routes.ts'
 import { purgeCodes } from './codes.ts'
 import { authFaults } from './faults.ts'
 import { authMigrations } from './migrations.ts'
-import type { AuthPart, Doors } from './part.ts'
+import { type AuthPart, type Doors, happened } from './part.ts'
 import { purgeFlows } from './pkce.ts'
 import { proofsOf, verifierOf } from './proofs.ts'
 import { authRoutes } from './routes.ts'
@@ -102,7 +103,7 @@ const replier =
 const admitting = (settings: Settings, { principal }: Identity): Identity => ({
   async principal(scope, request) {
     const found = await principal(scope, request)
-    for (const part of settings.parts) await part.admit?.(settings, scope, found)
+    for (const part of settings.parts) await part.admit?.(settings, scope, found, request)
     return found
   },
 })
@@ -135,15 +136,34 @@ function gotrueCaller(settings: Settings) {
       throw error
     }
   }, proofsOf(settings))
-  return async (scope: Scope, request: Request): Promise<Caller> => {
+  return async (scope: Scope, request: Request, { acted } = { acted: false }): Promise<Caller> => {
     const principal = await strict.principal(scope, request)
     if (principal.role !== 'authenticated') throw authFaults.no_authorization()
+    const { act } = principal.claims
+    if (act !== undefined && !acted) {
+      refused(settings, scope, request, principal)
+      throw authFaults.no_authorization({
+        status: 403,
+        message: 'Only the user may do this, and nobody who acts for them',
+      })
+    }
     for (const part of settings.parts) {
       const caller = part.caller?.(scope, principal)
-      if (caller) return caller
+      if (caller) return { ...caller, act }
     }
-    return callerOf(principal)
+    return { ...callerOf(principal), act }
   }
+}
+
+function refused(settings: Settings, scope: Scope, request: Request, { id, claims }: Principal) {
+  const actor = (claims.act as { sub?: unknown } | null)?.sub
+  const path = new URL(request.url).pathname.slice(0, 200)
+  happened(settings, scope, {
+    action: 'impersonation_refused',
+    userId: isUuid(actor) ? actor : undefined,
+    network: networkOf(request),
+    data: { actor, user_id: id, method: request.method, path },
+  })
 }
 
 /** Rows of a kind that one run of the upkeep removes at most. */

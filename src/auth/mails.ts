@@ -52,6 +52,8 @@ export interface MailTemplates {
   identity_unlinked(facts: MailFacts): Mailed
   factor_added(facts: MailFacts): Mailed
   factor_removed(facts: MailFacts): Mailed
+  /** Where `impersonation` has `notify`: for how many `minutes`, and in `subject` the reason that was given. */
+  impersonated(facts: MailFacts): Mailed
 }
 
 /** For templates of your own. */
@@ -138,6 +140,12 @@ const defaultMails: MailTemplates = {
   factor_removed: tells(
     'A second factor was removed',
     ({ email, subject }) => `A second factor (${subject}) was removed from your account ${email}.`,
+  ),
+  impersonated: tells(
+    'Our staff has opened your account',
+    ({ email, minutes, site }) =>
+      `A member of the staff of ${hostOf(site)} has just opened your account ${email}, for at most ${minutes} minutes. They cannot change how you sign in.`,
+    'If you did not expect this, answer this mail.',
   ),
 }
 

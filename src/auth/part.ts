@@ -21,8 +21,18 @@ export interface Doors {
   readonly verbs: Verbs
   /** The scope of a request to the host's own routes. */
   readonly scopeOf: (c: Context) => Scope
-  /** Whose token a request shows. @throws {Fault} `no_authorization` (401), `bad_jwt` (403). */
-  readonly callerOf: (scope: Scope, request: Request) => Promise<Caller>
+  /**
+   * Whose token a request shows. Not of someone who acts for that user, unless a route says that they may: one that only
+   * reads, or ends what they do (case 18).
+   *
+   * @param open Says so. @default { acted: false }
+   * @throws {Fault} `no_authorization` (401; 403 for whoever acts for another), `bad_jwt` (403).
+   */
+  readonly callerOf: (
+    scope: Scope,
+    request: Request,
+    open?: { readonly acted: boolean },
+  ) => Promise<Caller>
   /**
    * Answers a session as the mounted parts have it (a cookie mode sets its cookies here).
    * @param response @default 200 with the session as JSON
@@ -133,7 +143,12 @@ export interface AuthPart {
     session: SessionRow & Record<string, unknown>,
   ) => Record<string, unknown>
   /** Refuses whom other modules and the host's routes must not meet, although their token is good. */
-  readonly admit?: (settings: Settings, scope: Scope, principal: Principal) => void | Promise<void>
+  readonly admit?: (
+    settings: Settings,
+    scope: Scope,
+    principal: Principal,
+    request: Request,
+  ) => void | Promise<void>
   /** Joins the upkeep's batch. */
   readonly purge?: (scope: Scope) => readonly Statement[]
 }

@@ -36,6 +36,10 @@ const registry: Record<string, Entry> = {
     load: async () => (await import('../auth/passkeys/migrations.ts')).passkeyMigrations,
   },
   'auth/wallets': { module: 'auth', load: async () => [] },
+  'auth/impersonation': {
+    module: 'auth',
+    load: async () => (await import('../auth/impersonation/migrations.ts')).impersonationMigrations,
+  },
   'auth/passwords': { module: 'auth', load: async () => [] },
   'auth/providers': { module: 'auth', load: async () => [] },
   data: {

@@ -4,6 +4,7 @@ import { addresses, changing } from './fault-rows-addresses.ts'
 import { adminRows } from './fault-rows-admin.ts'
 import { cookieRows } from './fault-rows-cookies.ts'
 import { factors } from './fault-rows-factors.ts'
+import { impersonationRows } from './fault-rows-impersonation.ts'
 import { links } from './fault-rows-links.ts'
 import { passkeyRows } from './fault-rows-passkeys.ts'
 import { phones } from './fault-rows-phones.ts'
@@ -22,6 +23,7 @@ const table = [
   ...adminRows,
   ...cookieRows,
   ...passkeyRows,
+  ...impersonationRows,
 ]
 
 it('has a row for every endpoint', () => {

@@ -7,6 +7,7 @@ import { wallets } from 'leanto/auth/wallets'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { d1Error, faulty } from '../kit/faulty.ts'
 import { freshDatabase } from '../kit/world.ts'
+import { part } from './impersonation-world.ts'
 import { makeInbox } from './inbox.ts'
 import { type Answers, fake } from './oauth-world.ts'
 import {
@@ -82,6 +83,7 @@ const options = (autoconfirm: boolean) => ({
     cookies(),
     passkeys(),
     wallets(),
+    part(),
     fake('google', answers),
   ],
   mailer: inbox.mailer,
@@ -150,6 +152,11 @@ async function expectWhole() {
   await none(`SELECT id FROM leanto_auth_sessions
     WHERE (aal = 'aal2') <> EXISTS (SELECT 1 FROM json_each(amr) WHERE value ->> 'method' IN
       ('totp', 'mfa/phone', 'mfa/webauthn', 'mfa/recovery_code')) AND factor_id IN (SELECT id FROM leanto_auth_factors)`)
+  // Whoever acts for a user is known, as long as they do.
+  await none(`SELECT s.id FROM leanto_auth_sessions s WHERE (s.tag IS 'impersonation') <> EXISTS (
+    SELECT 1 FROM leanto_auth_impersonations i WHERE i.id = s.id AND i.ended_at IS NULL)`)
+  await none(`SELECT id FROM leanto_auth_impersonations
+    WHERE ended_at IS NULL AND id NOT IN (SELECT id FROM leanto_auth_sessions)`)
   // Marks of a batch are of that batch alone.
   await none('SELECT * FROM leanto_auth_tokens WHERE taken IS NOT NULL')
   await none('SELECT * FROM leanto_auth_flows WHERE taken IS NOT NULL')

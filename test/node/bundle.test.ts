@@ -11,6 +11,7 @@ const ceilings: Record<string, number> = {
   'auth/mfa': 26 * 1024,
   'auth/passkeys': 23 * 1024,
   'auth/wallets': 33 * 1024,
+  'auth/impersonation': 20 * 1024,
   'auth/admin': 23 * 1024,
   'auth/parts': 24 * 1024,
   'auth/passwords': 56 * 1024,
@@ -207,6 +208,7 @@ const exported: Record<string, string[]> = {
   'auth/mfa': ['mfa', 'mfaFaults'],
   'auth/passkeys': ['passkeyFaults', 'passkeys'],
   'auth/wallets': ['wallets'],
+  'auth/impersonation': ['impersonation', 'impersonationFaults'],
   'auth/parts': ['cookies', 'issuedKeys', 'sessions', 'trust', 'turnstile'],
   'auth/passwords': ['bcrypt', 'betterAuth', 'breached', 'common', 'firebase', 'pbkdf2', 'scrypt'],
   'auth/providers': [
@@ -299,6 +301,26 @@ async function partsOf(contents: string): Promise<string[]> {
   const left = Object.entries(output?.inputs ?? {}).filter(([, of]) => of.bytesInOutput > 0)
   return left.map(([path]) => path.replace(/^.*node_modules\/((?:@[^/]+\/)?[^/]+).*$/, '$1'))
 }
+
+it('impersonation adds under 3 KB to a Worker with auth and admin', async () => {
+  const weigh = async (...names: string[]) => {
+    const contents = names.map((name) => `export * from './src/${name}/index.ts'`).join('\n')
+    const { outputFiles } = await build({
+      stdin: { contents, resolveDir: '.', loader: 'ts' },
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      target: 'es2024',
+      external: ['hono', 'hono/*', 'drizzle-orm', 'drizzle-orm/*', '*.wasm', 'node:*'],
+      write: false,
+    })
+    return gzipSync(outputFiles[0]?.contents ?? new Uint8Array(), { level: 9 }).length
+  }
+  const added =
+    (await weigh('auth', 'auth/admin', 'auth/impersonation')) - (await weigh('auth', 'auth/admin'))
+  console.log(`auth/impersonation adds ${added} bytes`)
+  expect(added).toBeLessThan(3 * 1024)
+})
 
 describe('what auth leaves out of a Worker', () => {
   const auth = `export { auth } from './src/auth/index.ts'`

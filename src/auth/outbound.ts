@@ -21,13 +21,25 @@ export function checkUrl(scope: Scope, url: string): string {
   throw new Error(`leanto: ${JSON.stringify(url)} must be https`)
 }
 
+/** Which servers may be called. Each answers the URL, or throws why not. */
+export interface Reach {
+  /** By what the URL says itself. */
+  readonly allow: (scope: Scope, url: string) => string
+  /** Right before a call. */
+  readonly check: (scope: Scope, url: string) => string | Promise<string>
+}
+
+/** Of what the host has named. */
+export const declared: Reach = { allow: checkUrl, check: checkUrl }
+
 /** Asks for JSON, following no redirect: what a provider says about someone comes from the provider (case 61). */
 export async function getJson(
   scope: Scope,
   url: string,
   headers: Readonly<Record<string, string>> = {},
+  { check }: Reach = declared,
 ): Promise<Record<string, unknown>> {
-  const response = await fetch(checkUrl(scope, url), {
+  const response = await fetch(await check(scope, url), {
     // GitHub answers 403 to a request without a user agent, and Workers send none.
     headers: { accept: 'application/json', 'user-agent': 'leanto', ...headers },
     redirect: 'manual',

@@ -247,7 +247,7 @@ describe('what auth leaves out of a Worker', () => {
     'is every provider but %s, where it alone is mounted',
     async (name) => {
       const left = await partsOf(`${auth}\nexport { ${name} } from './src/auth/providers/index.ts'`)
-      const shared = ['cache', 'id-token', 'preset', 'provider', 'site']
+      const shared = ['cache', 'discovery', 'id-token', 'preset', 'provider', 'site']
       const file = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
       const found = left.flatMap(
         (path) => path.match(/^src\/auth\/providers\/(.+)\.ts$/)?.[1] ?? [],

@@ -54,7 +54,7 @@ export interface Client {
 }
 
 /** What a preset makes a profile of. */
-interface Source {
+export interface Source {
   readonly client: Client
   readonly server: Server
   readonly accessToken: string

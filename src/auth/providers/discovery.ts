@@ -21,9 +21,18 @@ export function serverIn(
     token: endpoint('token_endpoint'),
     jwks: endpoint('jwks_uri'),
     ...(text(found.userinfo_endpoint) ? { userinfo: endpoint('userinfo_endpoint') } : {}),
+    auth: authIn(found.token_endpoint_auth_methods_supported),
     sendsIssuer: found.authorization_response_iss_parameter_supported === true,
   }
 }
+
+/** OpenID Connect Discovery 3: without a word it is `client_secret_basic`. */
+const authIn = (methods: unknown): 'basic' | 'post' =>
+  Array.isArray(methods) &&
+  !methods.includes('client_secret_basic') &&
+  methods.includes('client_secret_post')
+    ? 'post'
+    : 'basic'
 
 /**
  * The ID token's claims, and those of the userinfo endpoint if one that is wanted is not in the token: what a scope asks for

@@ -109,7 +109,7 @@ export function oauthProvider<Env>(
       const response = await authorizationCodeGrantRequest(
         as,
         { client_id: client.id },
-        await authOf(preset, scope, client),
+        await authOf(preset.auth ?? server.auth, scope, client),
         answer,
         redirectUri,
         ((preset.pkce ?? true) && kept.verifier) || nopkce,
@@ -181,7 +181,7 @@ async function conformed(
 }
 
 const authOf = async (
-  { auth = 'post' }: Preset,
+  auth: Preset['auth'] = 'post',
   scope: Scope,
   client: Client,
 ): Promise<ClientAuth> => {

@@ -1,0 +1,352 @@
+import type { QueryResult, Statement } from '../../core/database.ts'
+import { uuidv7 } from '../../core/id.ts'
+import type { Scope } from '../../core/scope.ts'
+import { randomToken, seal } from '../../core/secret.ts'
+import { refuse } from '../body.ts'
+import { type Condition, condition } from '../condition.ts'
+import { authFaults } from '../faults.ts'
+import { happened } from '../part.ts'
+import type { Documents } from '../providers/cache.ts'
+import { serverIn } from '../providers/discovery.ts'
+import type { Settings } from '../settings.ts'
+import { customProviderFaults } from './faults.ts'
+import { type ConfigInput, configWith } from './input.ts'
+import {
+  authorityOf,
+  type Config,
+  configOf,
+  type ProviderRow,
+  type ProviderType,
+  placeOf,
+  secretPurpose,
+  shown,
+} from './record.ts'
+import { isIdentifier } from './store.ts'
+import { closedBy, closedNow, type Targets } from './targets.ts'
+
+/** What the verbs of the admin API work by. */
+export interface Managing {
+  readonly settings: Settings
+  readonly targets: Targets
+  readonly cache: Documents
+  readonly maxProviders: number
+}
+
+type Shown = Record<string, unknown>
+
+/** How often a change is tried again that another one was faster than. */
+const mostLooks = 4
+/** Characters of a secret. */
+const longestSecret = 4096
+
+/** All of them, or those of a type, the oldest first. One trip. */
+export async function listProviders(
+  scope: Scope,
+  { type }: { type?: ProviderType | undefined },
+): Promise<Shown[]> {
+  const { results } = await scope.db
+    .prepare(
+      `SELECT * FROM leanto_auth_custom_providers
+       WHERE ?1 IS NULL OR provider_type = ?1 ORDER BY id`,
+    )
+    .bind(type ?? null)
+    .all<ProviderRow>()
+  return results.map(shown)
+}
+
+async function find(scope: Scope, identifier: string): Promise<ProviderRow> {
+  const row = await scope.db
+    .prepare('SELECT * FROM leanto_auth_custom_providers WHERE identifier = ?')
+    .bind(identifier)
+    .first<ProviderRow>()
+  if (!row) throw customProviderFaults.custom_provider_not_found()
+  return row
+}
+
+/** One trip. @throws {Fault} `custom_provider_not_found` (404). */
+export const getProvider = async (
+  scope: Scope,
+  { identifier }: { identifier: string },
+): Promise<Shown> => shown(await find(scope, identifier))
+
+export interface CreateProvider {
+  type: ProviderType
+  identifier: string
+  input: ConfigInput
+}
+
+/**
+ * Adds a provider. One trip, once its discovery document was read.
+ *
+ * @throws {Fault} `validation_failed`, `conflict`, `over_custom_provider_quota`, `sso_domain_already_exists` (400).
+ */
+export async function createProvider(
+  managing: Managing,
+  scope: Scope,
+  { type, identifier, input }: CreateProvider,
+): Promise<Shown> {
+  const { settings, targets, maxProviders } = managing
+  if (!isIdentifier(identifier))
+    throw refuse(
+      'identifier must be custom: and up to 43 of a-z, 0-9, - and :, such as custom:acme',
+    )
+  const taken = authFaults.conflict({
+    status: 400,
+    message: 'A custom OAuth provider with this identifier already exists',
+  })
+  if (settings.parts.some(({ provider }) => provider?.name === identifier)) throw taken
+  if (!input.client_secret) throw refuse('client_secret is required')
+  const config = await configWith(type, undefined, input, targets)
+  if (type === 'oidc') config.discovery_document = await discover(managing, scope, config)
+  const now = scope.now()
+  const id = uuidv7(now)
+  const row: ProviderRow = {
+    identifier,
+    id,
+    provider_type: type,
+    enabled: (input.enabled ?? true) ? 1 : 0,
+    secret: await sealed(scope, id, input.client_secret),
+    config: JSON.stringify(config),
+    revision: randomToken(9),
+    created_at: now,
+    updated_at: now,
+  }
+  const strangers = othersOf(identifier, config)
+  const insert = scope.db
+    .prepare(
+      `INSERT INTO leanto_auth_custom_providers
+         (identifier, id, provider_type, enabled, secret, config, revision, created_at, updated_at)
+       SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?
+       WHERE (SELECT count(*) FROM leanto_auth_custom_providers) < ? AND NOT ${strangers.sql}
+       ON CONFLICT (identifier) DO NOTHING RETURNING *`,
+    )
+    .bind(...Object.values(row), maxProviders, ...strangers.values)
+  const [made] = await write(scope, [insert, ...addDomains(scope, row, config)])
+  if (!made?.results[0]) throw await whyNot(scope, identifier, strangers, taken)
+  happened(settings, scope, { action: 'custom_provider_created', data: { identifier } })
+  return shown(row)
+}
+
+/** What stood in the way of a new provider. */
+async function whyNot(
+  scope: Scope,
+  identifier: string,
+  others: Condition,
+  taken: Error,
+): Promise<Error> {
+  const found = await scope.db
+    .prepare(
+      `SELECT EXISTS (SELECT 1 FROM leanto_auth_custom_providers WHERE identifier = ?) AS taken,
+         ${others.sql} AS others`,
+    )
+    .bind(identifier, ...others.values)
+    .first<{ taken: number; others: number }>()
+  if (found?.taken === 1) return taken
+  return found?.others === 1 ? stillTheirs() : customProviderFaults.over_custom_provider_quota()
+}
+
+/**
+ * Changes what is given of a provider. Two trips; two more each time that another change was faster. What was under way by it
+ * ends if it is disabled, or asks someone else from now on.
+ *
+ * @throws {Fault} `custom_provider_not_found` (404), `validation_failed`, `conflict`, `sso_domain_already_exists` (400).
+ */
+export async function updateProvider(
+  managing: Managing,
+  scope: Scope,
+  { identifier, input }: { identifier: string; input: ConfigInput },
+): Promise<Shown> {
+  for (let looks = 0; looks < mostLooks; looks++) {
+    const row = await find(scope, identifier)
+    const before = configOf(row)
+    const config = await configWith(row.provider_type, before, input, managing.targets)
+    if (row.provider_type === 'oidc' && (input.issuer || input.discovery_url))
+      config.discovery_document = await discover(managing, scope, config)
+    const next: ProviderRow = {
+      ...row,
+      enabled: (input.enabled ?? row.enabled === 1) ? 1 : 0,
+      secret: input.client_secret ? await sealed(scope, row.id, input.client_secret) : row.secret,
+      config: JSON.stringify(config),
+      revision: randomToken(9),
+      updated_at: scope.now(),
+    }
+    const moved = authorityOf(config) !== authorityOf(before)
+    const strangers = moved ? othersOf(identifier, config) : condition('0')
+    const update = scope.db
+      .prepare(
+        `UPDATE leanto_auth_custom_providers
+         SET enabled = ?, secret = ?, config = ?, revision = ?, updated_at = ?
+         WHERE identifier = ? AND revision = ? AND NOT ${strangers.sql} RETURNING identifier`,
+      )
+      .bind(
+        ...[next.enabled, next.secret, next.config, next.revision, next.updated_at],
+        ...[identifier, row.revision, ...strangers.values],
+      )
+    const [changed] = await write(scope, [
+      update,
+      ...(String(config.domains) === String(before.domains)
+        ? []
+        : [dropDomains(scope, identifier, isNow(next)), ...addDomains(scope, next, config)]),
+      ...(next.enabled === 0 || asksAnother(config, before)
+        ? [endFlows(scope, identifier, isNow(next))]
+        : []),
+    ])
+    if (changed?.results[0]) {
+      const data = { identifier, enabled: next.enabled === 1 }
+      happened(managing.settings, scope, { action: 'custom_provider_updated', data })
+      return shown(next)
+    }
+    if (moved && (await find(scope, identifier)).revision === row.revision) throw stillTheirs()
+  }
+  throw authFaults.conflict({ message: 'The provider was changed at the same time, try again' })
+}
+
+/**
+ * Removes a provider, with what was under way by it. One trip. Identities and sessions stay: nobody signs in by them any more.
+ *
+ * @throws {Fault} `custom_provider_not_found` (404).
+ */
+export async function deleteProvider(
+  { settings }: Managing,
+  scope: Scope,
+  { identifier }: { identifier: string },
+): Promise<void> {
+  const always = condition('1')
+  const [removed] = await scope.db.batch([
+    scope.db
+      .prepare('DELETE FROM leanto_auth_custom_providers WHERE identifier = ? RETURNING id')
+      .bind(identifier),
+    dropDomains(scope, identifier, always),
+    endFlows(scope, identifier, always),
+  ])
+  if (!removed?.results[0]) throw customProviderFaults.custom_provider_not_found()
+  happened(settings, scope, { action: 'custom_provider_deleted', data: { identifier } })
+}
+
+/** Who answers, for whom, and as whom we ask. */
+const asksAnother = (config: Config, before: Config): boolean =>
+  (
+    [
+      ...(['issuer', 'discovery_url', 'authorization_url', 'token_url', 'userinfo_url'] as const),
+      ...(['client_id', 'domains', 'unsafe_trust_emails', 'attribute_mapping'] as const),
+    ] as const
+  ).some((name) => JSON.stringify(config[name]) !== JSON.stringify(before[name]))
+
+/** That there are identities under this name whose subjects someone else has given out. */
+const othersOf = (identifier: string, config: Config): Condition =>
+  condition(
+    `EXISTS (SELECT 1 FROM leanto_auth_identities
+       WHERE provider = ? AND coalesce(data ->> '$.iss', '') <> ?)`,
+    identifier,
+    authorityOf(config),
+  )
+
+const stillTheirs = () =>
+  authFaults.conflict({
+    status: 400,
+    message:
+      'There are identities of another issuer under this identifier: use another one, or unlink them first',
+  })
+
+/** That the row is what this change has made of it. */
+const isNow = ({ identifier, revision }: ProviderRow): Condition =>
+  condition(
+    'EXISTS (SELECT 1 FROM leanto_auth_custom_providers WHERE identifier = ? AND revision = ?)',
+    identifier,
+    revision,
+  )
+
+function addDomains(scope: Scope, row: ProviderRow, { domains }: Config): Statement[] {
+  if (domains.length === 0) return []
+  const now = isNow(row)
+  return [
+    scope.db
+      .prepare(
+        `INSERT INTO leanto_auth_sso_domains (domain, identifier)
+         SELECT value, ? FROM json_each(?) WHERE ${now.sql}`,
+      )
+      .bind(row.identifier, JSON.stringify(domains), ...now.values),
+  ]
+}
+
+const dropDomains = (scope: Scope, identifier: string, when: Condition): Statement =>
+  scope.db
+    .prepare(`DELETE FROM leanto_auth_sso_domains WHERE identifier = ? AND ${when.sql}`)
+    .bind(identifier, ...when.values)
+
+/** Sign-ins at the provider, links that are held, and codes that are not exchanged yet. Reads every flow. */
+const endFlows = (scope: Scope, identifier: string, when: Condition): Statement =>
+  scope.db
+    .prepare(`DELETE FROM leanto_auth_flows WHERE provider = ? AND ${when.sql}`)
+    .bind(identifier, ...when.values)
+
+async function write(scope: Scope, statements: Statement[]): Promise<QueryResult[]> {
+  try {
+    return await scope.db.batch(statements)
+  } catch (cause) {
+    // The domains' key: the whole batch was rolled back.
+    if (!/UNIQUE.*sso_domains/.test(String(cause))) throw cause
+    throw customProviderFaults.sso_domain_already_exists({ cause })
+  }
+}
+
+function sealed(scope: Scope, id: string, secret: string): Promise<string> {
+  if (secret.length > longestSecret || /\p{Cc}/u.test(secret) || !secret.isWellFormed())
+    throw refuse(`client_secret must be text of at most ${longestSecret} characters`)
+  return seal(scope, secretPurpose(id), secret)
+}
+
+/**
+ * Reads the discovery document anew, and what of it an admin is shown.
+ *
+ * @throws {Fault} `validation_failed` (400).
+ */
+async function discover(
+  { targets, cache }: Managing,
+  scope: Scope,
+  config: Config,
+): Promise<Record<string, unknown>> {
+  const failed = (why: string, cause?: unknown) =>
+    authFaults.validation_failed({ message: `OIDC discovery failed: ${why}`, cause })
+  let found: Record<string, unknown>
+  try {
+    found = await cache.again(scope, placeOf(config))
+    serverIn(found, config.issuer ?? '', (url) => {
+      const closed = closedBy(targets, url)
+      if (closed) throw new Error(`leanto: an endpoint ${closed}`)
+      return url
+    })
+  } catch (error) {
+    // Our own words name what is wrong; any others may hold what the other server has answered.
+    const own = /^leanto: (.*)$/.exec(error instanceof Error ? error.message : '')?.[1]
+    throw failed(own ?? 'the document could not be read', error)
+  }
+  for (const name of ['token_endpoint', 'jwks_uri', 'userinfo_endpoint'] as const) {
+    const closed = found[name] && (await closedNow(targets, String(found[name])))
+    if (closed) throw failed(`${name} ${closed}`)
+  }
+  return documentOf(found)
+}
+
+const lists = {
+  supported_scopes: 'scopes_supported',
+  supported_response_types: 'response_types_supported',
+  supported_subject_types: 'subject_types_supported',
+  supported_id_token_signing_algs: 'id_token_signing_alg_values_supported',
+}
+
+/** As clients know it; what is too long to be true is left out. */
+function documentOf(found: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const isShort = (value: unknown) => typeof value === 'string' && value.length <= 2048
+  const endpoints = ['authorization', 'token', 'userinfo', 'revocation'].map(
+    (name) => `${name}_endpoint`,
+  )
+  const texts = ['issuer', ...endpoints, 'jwks_uri'].filter((name) => isShort(found[name]))
+  return Object.fromEntries([
+    ...texts.map((name) => [name, found[name]]),
+    ...Object.entries(lists).flatMap(([name, theirs]) => {
+      const list = found[theirs]
+      return Array.isArray(list) && list.length <= 100 && list.every(isShort) ? [[name, list]] : []
+    }),
+  ])
+}

@@ -310,7 +310,7 @@ async function discover(
     authFaults.validation_failed({ message: `OIDC discovery failed: ${why}`, cause })
   let found: Record<string, unknown>
   try {
-    found = await cache.again(scope, placeOf(config))
+    found = await cache.anew(scope, placeOf(config))
     serverIn(found, config.issuer ?? '', (url) => {
       const closed = closedBy(targets, url)
       if (closed) throw new Error(`leanto: an endpoint ${closed}`)

@@ -16,6 +16,8 @@ type Document = Record<string, unknown>
  */
 export interface Documents {
   read(scope: Scope, url: string): Promise<Document>
+  /** Asks the provider anew. For whoever may ask as often as they like. */
+  anew(scope: Scope, url: string): Promise<Document>
   /** Asks the provider anew, but at most once in `patience`. */
   again(scope: Scope, url: string): Promise<Document>
 }
@@ -50,6 +52,7 @@ export function documents(reach: Reach = declared): Documents {
       known.set(url, { at: scope.now(), document: entry.document })
       return entry.document
     },
+    anew: load,
     async again(scope, url) {
       const held = known.get(url)
       if (held && isFresh(scope, asked.get(url), patience)) return held.document

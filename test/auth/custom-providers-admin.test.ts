@@ -1,6 +1,6 @@
 import { admin as audit } from 'leanto/auth/admin'
 import { customProviders } from 'leanto/auth/custom-providers'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { clock } from '../kit/world.ts'
 import {
   admin,
@@ -23,6 +23,9 @@ let ask: Asker
 beforeEach(async () => {
   calm()
   ask = (await customWorld()).ask
+})
+afterEach(() => {
+  vi.restoreAllMocks()
 })
 
 const codeOf = async (response: Response, status: number): Promise<string> =>

@@ -1,7 +1,7 @@
 import type { Base } from 'leanto'
 import { auth } from 'leanto/auth'
 import { customProviders } from 'leanto/auth/custom-providers'
-import { beforeEach } from 'vitest'
+import { afterEach, beforeEach, vi } from 'vitest'
 import { conforms, type Row, type World } from '../kit/conformance.ts'
 import { type Ask, type Env, makeBase, site } from '../kit/world.ts'
 import {
@@ -24,6 +24,9 @@ import { begin, comeBack } from './oauth-world.ts'
 import type { Json } from './world.ts'
 
 beforeEach(calm)
+afterEach(() => {
+  vi.restoreAllMocks()
+})
 
 const make = (base: Base<Env>, options: Options) =>
   auth(base, { site, with: [customProviders({ resolve, maxProviders: 2 })], ...options })

@@ -2,7 +2,7 @@ import { env } from 'cloudflare:workers'
 import { apiKeys } from 'leanto'
 import { auth } from 'leanto/auth'
 import { customProviders } from 'leanto/auth/custom-providers'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { measurer } from '../kit/measure.ts'
 import { type Ask, freshDatabase, makeBase, site, testSecret } from '../kit/world.ts'
 import { acme, calm, created, depart, idToken, outside, plain, resolve } from './custom-world.ts'
@@ -12,6 +12,9 @@ import { type Asker, type Json, mountAuth, post, signUp } from './world.ts'
 /* What sign-in by a stored provider costs, among others' rows enough that a scan would show. */
 
 beforeEach(calm)
+afterEach(() => {
+  vi.restoreAllMocks()
+})
 
 const base = makeBase()
 const answers = { it: profile('g', 'other@example.com') }

@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { customProviders } from 'leanto/auth/custom-providers'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   acme,
   admin,
@@ -26,6 +26,9 @@ let ask: Asker
 beforeEach(async () => {
   calm()
   ask = (await customWorld()).ask
+})
+afterEach(() => {
+  vi.restoreAllMocks()
 })
 
 const said = async (response: Response, status = 400): Promise<string> => {

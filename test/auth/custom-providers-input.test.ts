@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   acme,
   admin,
@@ -30,6 +30,9 @@ let ask: Asker
 beforeEach(async () => {
   calm()
   ask = (await customWorld()).ask
+})
+afterEach(() => {
+  vi.restoreAllMocks()
 })
 
 const said = async (response: Response, status = 400): Promise<string> => {

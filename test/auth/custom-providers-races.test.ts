@@ -1,4 +1,4 @@
-import { beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import {
   acme,
   admin,
@@ -20,6 +20,9 @@ let ask: Asker
 beforeEach(async () => {
   calm()
   ask = (await customWorld()).ask
+})
+afterEach(() => {
+  vi.restoreAllMocks()
 })
 
 const many = <T>(work: (i: number) => Promise<T>, times = 50): Promise<T[]> =>

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   acme,
   admin,
@@ -22,6 +22,9 @@ let ask: Asker
 beforeEach(async () => {
   calm()
   ask = (await customWorld()).ask
+})
+afterEach(() => {
+  vi.restoreAllMocks()
 })
 
 const codeOf = async (response: Response, status: number): Promise<string> =>

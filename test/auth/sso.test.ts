@@ -1,5 +1,5 @@
 import { turnstile } from 'leanto/auth/parts'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   acme,
   admin,
@@ -27,6 +27,9 @@ beforeEach(async () => {
   calm()
   inbox.clear()
   ask = (await customWorld({ mailer: inbox.mailer })).ask
+})
+afterEach(() => {
+  vi.restoreAllMocks()
 })
 
 const sso = (body: object) => post(ask, '/sso', { skip_http_redirect: true, ...body })

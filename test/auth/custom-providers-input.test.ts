@@ -53,10 +53,18 @@ describe('case 40: what a provider says grants nothing', () => {
   })
 
   it('case 46: names that mean something to an object are nobody’s attributes or parameters', async () => {
-    const odd = JSON.parse('{"__proto__":"a","constructor":"b","prototype":"c"}')
-    const made = await created(ask, { ...acme, attribute_mapping: odd, authorization_params: odd })
-    expect([made.attribute_mapping, made.authorization_params]).toEqual([{}, {}])
-    expect(Object.fromEntries((await depart(ask)).url.searchParams)).not.toHaveProperty('prototype')
+    const body = (field: string, name: string) =>
+      JSON.stringify(acme).replace(/}$/, `,"${field}":{"${name}":"evil"}}`)
+    for (const [field, name] of [
+      ['attribute_mapping', '__proto__'],
+      ['attribute_mapping', 'constructor'],
+      ['authorization_params', '__proto__'],
+    ] as const)
+      expect(await said(await admin(ask, '', { body: body(field, name) }))).toMatch(
+        /^validation_failed/,
+      )
+    await created(ask, { ...acme, authorization_params: { constructor: 'b' } })
+    expect((await depart(ask)).url.searchParams.get('constructor')).toBe('b')
   })
 
   it('attribute_mapping cannot make someone else of an OIDC token', async () => {

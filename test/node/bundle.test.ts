@@ -99,6 +99,32 @@ describe.each(subpaths)('the bundle of %s', (subpath) => {
   })
 })
 
+it('stored providers add little to a Worker that has a provider already', async () => {
+  const weigh = async (more: string) => {
+    const { outputFiles } = await build({
+      stdin: {
+        contents: `export { auth } from './src/auth/index.ts'
+          export { oidc } from './src/auth/providers/index.ts'
+          export { admin } from './src/auth/admin/index.ts'\n${more}`,
+        resolveDir: '.',
+        loader: 'ts',
+      },
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      target: 'es2024',
+      external: ['hono', 'hono/*', 'drizzle-orm', 'drizzle-orm/*', '*.wasm', 'node:*'],
+      write: false,
+    })
+    return gzipSync(outputFiles[0]?.contents ?? new Uint8Array(), { level: 9 }).length
+  }
+  const added =
+    (await weigh("export { customProviders } from './src/auth/custom-providers/index.ts'")) -
+    (await weigh(''))
+  console.log(`custom providers add ${added} bytes`)
+  expect(added).toBeLessThanOrEqual(6 * 1024)
+})
+
 /** Everything that can be imported. A change here is a change of the public API. */
 const exported: Record<string, string[]> = {
   core: [
@@ -230,7 +256,15 @@ describe('what auth leaves out of a Worker', () => {
     const left = await partsOf(auth)
     expect(left).toContain('src/auth/sign-in.ts')
     expect(left).toContain('jose')
-    for (const name of ['mfa', 'admin', 'oauth', 'providers', 'passwords', 'parts'])
+    for (const name of [
+      'mfa',
+      'admin',
+      'oauth',
+      'providers',
+      'custom-providers',
+      'passwords',
+      'parts',
+    ])
       expect(left.filter((path) => folder(name).test(path))).toEqual([])
     for (const file of [
       'cookies',

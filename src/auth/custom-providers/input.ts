@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { isStorable } from '../../core/body.ts'
-import { refuse, text } from '../body.ts'
+import { data, refuse, text } from '../body.ts'
 import { normaliseEmail } from '../email.ts'
 import { flag } from '../request.ts'
 import { attributes } from './profile.ts'
@@ -9,13 +9,14 @@ import { closedNow, type Targets } from './targets.ts'
 
 /** What an admin sends, and whether it may be. */
 
-const texts = v.nullish(v.array(v.string()))
-const map = v.nullish(v.record(v.string(), v.unknown()))
+const isTexts = (value: unknown) =>
+  Array.isArray(value) && value.every((entry) => typeof entry === 'string')
+const texts = v.nullish(v.custom<string[]>(isTexts, 'must be a list of strings'))
 
 export const configBody = v.object({
   ...{ name: text, client_id: text, client_secret: text, enabled: flag },
   ...{ acceptable_client_ids: texts, scopes: texts, custom_claims_allowlist: texts },
-  ...{ pkce_enabled: flag, attribute_mapping: map, authorization_params: map },
+  ...{ pkce_enabled: flag, attribute_mapping: data, authorization_params: data },
   ...{ email_optional: flag, skip_nonce_check: flag, issuer: text, discovery_url: text },
   ...{ authorization_url: text, token_url: text, userinfo_url: text, jwks_uri: text },
   ...{ domains: texts, unsafe_trust_emails: flag },
@@ -47,14 +48,12 @@ const defaults = {
   unsafe_trust_emails: false,
 } satisfies Partial<Config>
 
+const lists = ['acceptable_client_ids', 'scopes', 'custom_claims_allowlist', 'domains'] as const
 const urls = {
   oidc: ['issuer', 'discovery_url'],
   oauth2: ['authorization_url', 'token_url', 'userinfo_url', 'jwks_uri', 'issuer'],
 } as const
-const required = {
-  oidc: ['name', 'client_id', 'issuer'],
-  oauth2: ['name', 'client_id', 'authorization_url', 'token_url', 'userinfo_url'],
-} as const
+const optional = { oidc: ['discovery_url'], oauth2: ['jwks_uri', 'issuer'] }
 
 /**
  * What a provider is with this input over what it was. As in GoTrue, what is missing, `null` or an empty text stays.
@@ -67,29 +66,28 @@ export async function configWith(
   input: ConfigInput,
   targets: Targets,
 ): Promise<Config> {
-  const other = urls[type === 'oidc' ? 'oauth2' : 'oidc'].filter(
-    (name) => !(urls[type] as readonly string[]).includes(name),
-  )
+  const own: readonly string[] = urls[type]
+  const isOthers = (name: string) => /_ur[li]$/.test(name) && !own.includes(name)
   const given = Object.entries(input).filter(
     ([name, value]) =>
-      value !== null &&
-      value !== undefined &&
-      value !== '' &&
-      !['client_secret', 'enabled', ...other].includes(name),
+      // `''` too: nothing is unset by it.
+      (value || value === false) && !/^(?:client_secret|enabled)$/.test(name) && !isOthers(name),
   )
   const config = { ...defaults, scopes: [], ...before, ...Object.fromEntries(given) } as Config
-  for (const name of required[type]) if (!config[name]) throw refuse(`${name} is required`)
   checkText('name', config.name, most.name)
   checkText('client_id', config.client_id, most.client_id)
-  for (const name of ['acceptable_client_ids', 'scopes', 'custom_claims_allowlist'] as const)
-    checkList(name, config[name])
+  for (const name of lists) checkList(name, config[name])
   if (config.scopes.some((scope) => !/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)))
-    throw refuse('scopes must be words of RFC 6749, 3.3')
+    throw refuse('scopes must be as in RFC 6749, 3.3')
   checkMapping(type, config.attribute_mapping)
   checkParameters(config.authorization_params)
   if (type === 'oidc') config.scopes = openidScopes(config.scopes)
   config.domains = domainsOf(type, config)
-  for (const name of urls[type]) await checkUrl(name, config[name], targets)
+  for (const name of urls[type]) {
+    const url = config[name]
+    if (url) await checkUrl(name, url, targets)
+    else if (!optional[type].includes(name)) throw refuse(`${name} is required`)
+  }
   return config
 }
 
@@ -104,23 +102,20 @@ const isText = (value: unknown, length: number): value is string =>
   isStorable(value) &&
   !/\p{Cc}/u.test(value)
 
-function checkText(name: string, value: unknown, length: number): void {
+/** @throws {Fault} `validation_failed` (400). */
+export function checkText(name: string, value: unknown, length: number): void {
   if (!isText(value, length)) throw refuse(`${name} must be text of at most ${length} characters`)
 }
 
 function checkList(name: string, list: readonly string[]): void {
   if (list.length > mostEntries || list.some((entry) => !isText(entry, most.entry)))
-    throw refuse(
-      `${name} must be at most ${mostEntries} non-empty strings of at most ${most.entry} characters`,
-    )
+    throw refuse(`${name} must be at most ${mostEntries} texts of at most ${most.entry} characters`)
 }
 
 function checkMapping(type: ProviderType, mapping: Readonly<Record<string, unknown>>): void {
   for (const [target, source] of Object.entries(mapping)) {
     if (!attributes.includes(target))
-      throw refuse(
-        `attribute_mapping may set ${attributes.join(', ')}, and no protected system field`,
-      )
+      throw refuse(`attribute_mapping may set ${attributes.join(', ')}`)
     // The subject of a verified token is who it is about (OpenID Connect Core 2), and no other claim is.
     if (target === 'sub' && type === 'oidc')
       throw refuse('attribute_mapping cannot set sub of an OIDC provider')
@@ -142,10 +137,8 @@ function checkParameters(parameters: Readonly<Record<string, unknown>>): void {
 }
 
 function domainsOf(type: ProviderType, { domains, unsafe_trust_emails }: Config): string[] {
-  if (unsafe_trust_emails && domains.length === 0)
-    throw refuse('unsafe_trust_emails needs domains: it is about addresses of those alone')
+  if (unsafe_trust_emails && domains.length === 0) throw refuse('unsafe_trust_emails needs domains')
   if (domains.length > 0 && type !== 'oidc') throw refuse('domains are for OIDC providers')
-  if (domains.length > mostEntries) throw refuse(`domains must be at most ${mostEntries}`)
   return [
     ...new Set(
       domains.map((written) => {
@@ -163,8 +156,7 @@ export function normaliseDomain(domain: string): string | undefined {
   return found?.includes('.') ? found : undefined
 }
 
-async function checkUrl(name: string, url: string | undefined, targets: Targets): Promise<void> {
-  if (url === undefined) return
+async function checkUrl(name: string, url: string, targets: Targets): Promise<void> {
   const length = name === 'issuer' ? most.issuer : most.url
   if (!isText(url, length) || /\s/.test(url))
     throw refuse(`${name} must be a URL of at most ${length} characters`)

@@ -10,7 +10,7 @@ import type { Documents } from '../providers/cache.ts'
 import { serverIn } from '../providers/discovery.ts'
 import type { Settings } from '../settings.ts'
 import { customProviderFaults } from './faults.ts'
-import { type ConfigInput, configWith } from './input.ts'
+import { type ConfigInput, checkText, configWith } from './input.ts'
 import {
   authorityOf,
   type Config,
@@ -22,7 +22,7 @@ import {
   shown,
 } from './record.ts'
 import { isIdentifier } from './store.ts'
-import { closedBy, closedNow, type Targets } from './targets.ts'
+import { closedNow, type Targets } from './targets.ts'
 
 /** What the verbs of the admin API work by. */
 export interface Managing {
@@ -36,8 +36,6 @@ type Shown = Record<string, unknown>
 
 /** How often a change is tried again that another one was faster than. */
 const mostLooks = 4
-/** Characters of a secret. */
-const longestSecret = 4096
 
 /** All of them, or those of a type, the oldest first. One trip. */
 export async function listProviders(
@@ -87,9 +85,7 @@ export async function createProvider(
 ): Promise<Shown> {
   const { settings, targets, maxProviders } = managing
   if (!isIdentifier(identifier))
-    throw refuse(
-      'identifier must be custom: and up to 43 of a-z, 0-9, - and :, such as custom:acme',
-    )
+    throw refuse('identifier must be such as custom:acme, with up to 43 of a-z, 0-9, - and :')
   const taken = authFaults.conflict({
     status: 400,
     message: 'A custom OAuth provider with this identifier already exists',
@@ -100,6 +96,7 @@ export async function createProvider(
   if (type === 'oidc') config.discovery_document = await discover(managing, scope, config)
   const now = scope.now()
   const id = uuidv7(now)
+  // In the order of the table.
   const row: ProviderRow = {
     identifier,
     id,
@@ -114,9 +111,7 @@ export async function createProvider(
   const strangers = othersOf(identifier, config)
   const insert = scope.db
     .prepare(
-      `INSERT INTO leanto_auth_custom_providers
-         (identifier, id, provider_type, enabled, secret, config, revision, created_at, updated_at)
-       SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?
+      `INSERT INTO leanto_auth_custom_providers SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?
        WHERE (SELECT count(*) FROM leanto_auth_custom_providers) < ? AND NOT ${strangers.sql}
        ON CONFLICT (identifier) DO NOTHING RETURNING *`,
     )
@@ -184,10 +179,10 @@ export async function updateProvider(
       )
     const [changed] = await write(scope, [
       update,
-      ...(String(config.domains) === String(before.domains)
-        ? []
-        : [dropDomains(scope, identifier, isNow(next)), ...addDomains(scope, next, config)]),
-      ...(next.enabled === 0 || asksAnother(config, before)
+      ...(input.domains
+        ? [dropDomains(scope, identifier, isNow(next)), ...addDomains(scope, next, config)]
+        : []),
+      ...(next.enabled === 0 || essence(config) !== essence(before)
         ? [endFlows(scope, identifier, isNow(next))]
         : []),
     ])
@@ -223,14 +218,15 @@ export async function deleteProvider(
   happened(settings, scope, { action: 'custom_provider_deleted', data: { identifier } })
 }
 
-/** Who answers, for whom, and as whom we ask. */
-const asksAnother = (config: Config, before: Config): boolean =>
-  (
-    [
-      ...(['issuer', 'discovery_url', 'authorization_url', 'token_url', 'userinfo_url'] as const),
-      ...(['client_id', 'domains', 'unsafe_trust_emails', 'attribute_mapping'] as const),
-    ] as const
-  ).some((name) => JSON.stringify(config[name]) !== JSON.stringify(before[name]))
+/** What decides who answers and who they are; the rest is how they are asked. */
+const essence = ({
+  name,
+  scopes,
+  authorization_params,
+  custom_claims_allowlist,
+  discovery_document,
+  ...rest
+}: Config): string => JSON.stringify(rest)
 
 /** That there are identities under this name whose subjects someone else has given out. */
 const othersOf = (identifier: string, config: Config): Condition =>
@@ -244,8 +240,7 @@ const othersOf = (identifier: string, config: Config): Condition =>
 const stillTheirs = () =>
   authFaults.conflict({
     status: 400,
-    message:
-      'There are identities of another issuer under this identifier: use another one, or unlink them first',
+    message: 'There are identities of another issuer under this identifier',
   })
 
 /** That the row is what this change has made of it. */
@@ -291,8 +286,7 @@ async function write(scope: Scope, statements: Statement[]): Promise<QueryResult
 }
 
 function sealed(scope: Scope, id: string, secret: string): Promise<string> {
-  if (secret.length > longestSecret || /\p{Cc}/u.test(secret) || !secret.isWellFormed())
-    throw refuse(`client_secret must be text of at most ${longestSecret} characters`)
+  checkText('client_secret', secret, 4096)
   return seal(scope, secretPurpose(id), secret)
 }
 
@@ -306,47 +300,41 @@ async function discover(
   scope: Scope,
   config: Config,
 ): Promise<Record<string, unknown>> {
-  const failed = (why: string, cause?: unknown) =>
-    authFaults.validation_failed({ message: `OIDC discovery failed: ${why}`, cause })
+  const failed = (why: string) => refuse(`OIDC discovery failed: ${why}`)
+  const endpoints: string[] = []
   let found: Record<string, unknown>
   try {
     found = await cache.anew(scope, placeOf(config))
     serverIn(found, config.issuer ?? '', (url) => {
-      const closed = closedBy(targets, url)
-      if (closed) throw new Error(`leanto: an endpoint ${closed}`)
+      endpoints.push(url)
       return url
     })
   } catch (error) {
     // Our own words name what is wrong; any others may hold what the other server has answered.
     const own = /^leanto: (.*)$/.exec(error instanceof Error ? error.message : '')?.[1]
-    throw failed(own ?? 'the document could not be read', error)
+    throw failed(own ?? 'the document could not be read')
   }
-  for (const name of ['token_endpoint', 'jwks_uri', 'userinfo_endpoint'] as const) {
-    const closed = found[name] && (await closedNow(targets, String(found[name])))
-    if (closed) throw failed(`${name} ${closed}`)
+  for (const url of endpoints) {
+    const closed = await closedNow(targets, url)
+    if (closed) throw failed(`an endpoint ${closed}`)
   }
   return documentOf(found)
 }
 
-const lists = {
-  supported_scopes: 'scopes_supported',
-  supported_response_types: 'response_types_supported',
-  supported_subject_types: 'subject_types_supported',
-  supported_id_token_signing_algs: 'id_token_signing_alg_values_supported',
-}
-
-/** As clients know it; what is too long to be true is left out. */
+/** As clients know it: `scopes_supported` is `supported_scopes` to them. What is too long to be true is left out. */
 function documentOf(found: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const isShort = (value: unknown) => typeof value === 'string' && value.length <= 2048
-  const endpoints = ['authorization', 'token', 'userinfo', 'revocation'].map(
-    (name) => `${name}_endpoint`,
-  )
-  const texts = ['issuer', ...endpoints, 'jwks_uri'].filter((name) => isShort(found[name]))
-  return Object.fromEntries([
-    ...texts.map((name) => [name, found[name]]),
-    ...Object.entries(lists).flatMap(([name, theirs]) => {
-      const list = found[theirs]
-      return Array.isArray(list) && list.length <= 100 && list.every(isShort) ? [[name, list]] : []
+  return Object.fromEntries(
+    Object.entries(found).flatMap(([name, value]) => {
+      if (/^(?:issuer|jwks_uri|(?:authorization|token|userinfo|revocation)_endpoint)$/.test(name))
+        return isShort(value) ? [[name, value]] : []
+      const list =
+        /^(scopes|response_types|subject_types|id_token_signing_alg)(?:_values)?_supported$/.exec(
+          name,
+        )?.[1]
+      return list && Array.isArray(value) && value.length <= 100 && value.every(isShort)
+        ? [[`supported_${list.replace(/alg$/, 'algs')}`, value]]
+        : []
     }),
-  ])
+  )
 }

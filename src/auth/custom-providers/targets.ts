@@ -11,8 +11,7 @@ export interface Targets {
 export function closedBy({ unsafeAllow }: Targets, text: string): string | undefined {
   const url = URL.parse(text)
   if (!url) return 'must be a URL'
-  if (!/^https?:$/.test(url.protocol)) return 'must begin with https://'
-  return unsafeAllow(url) ? undefined : closedUrl(url)
+  return /^https?:$/.test(url.protocol) && unsafeAllow(url) ? undefined : closedUrl(url)
 }
 
 /** As `closedBy`, and by every address that its name has at this moment (case 61). */

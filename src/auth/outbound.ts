@@ -12,7 +12,7 @@ const mostBytes = 256 * 1024
 const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]|[\w-]+\.localhost)$/
 
 /** Plain HTTP is for a server on this very machine, and only while developing. */
-export const mayBePlain = (scope: Scope, url: string): boolean =>
+const mayBePlain = (scope: Scope, url: string): boolean =>
   scope.local && loopback.test(URL.parse(url)?.hostname ?? '')
 
 /** @throws unless the URL is `https:`, or may be plain. */

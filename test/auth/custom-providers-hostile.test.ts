@@ -129,6 +129,12 @@ describe('case 61: where a provider may be', () => {
     expect((await signIn(ask, 'custom:plain')).access_token).toBeTruthy()
   })
 
+  it('a provider whose name is gone can be disabled all the same', async () => {
+    await created(ask)
+    outside.names = { 'idp.acme.example': [] }
+    expect((await changed(ask, 'custom:acme', { enabled: false })).enabled).toBe(false)
+  })
+
   it('the keys and userinfo of an OIDC provider as well', async () => {
     outside.discovery = {
       jwks_uri: 'https://other.acme.example/jwks',

@@ -1,7 +1,7 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { customProviders } from 'leanto/auth/custom-providers'
 import { vi } from 'vitest'
-import { type Ask, clock, freshDatabase, testSecret } from '../kit/world.ts'
+import { type Ask, clock, freshDatabase } from '../kit/world.ts'
 import { begin, comeBack, fragment } from './oauth-world.ts'
 import { type Asker, expectStatus, type Json, makeAuth, mountAuth } from './world.ts'
 
@@ -9,8 +9,6 @@ import { type Asker, expectStatus, type Json, makeAuth, mountAuth } from './worl
  * Providers that are added at run time, with an OpenID provider and a plain OAuth 2.0 one in front of which the Worker's own
  * `fetch` ends. A real one is in test/node/custom-providers.test.ts.
  */
-
-export { testSecret }
 
 export const issuer = 'https://idp.acme.example'
 export const client = { client_id: 'the-client', client_secret: 'the-secret-of-the-client' }
@@ -113,7 +111,7 @@ export const plain = {
   ...client,
 }
 
-export const path = '/auth/v1/admin/custom-providers'
+const path = '/auth/v1/admin/custom-providers'
 
 export const admin = (ask: Asker, at = '', more: Ask = {}) =>
   ask(path + at, { key: 'secret', ...more })

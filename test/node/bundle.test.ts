@@ -10,7 +10,7 @@ const ceilings: Record<string, number> = {
   // Each with all that it needs of `auth`, as if it were alone.
   'auth/mfa': 26 * 1024,
   'auth/passkeys': 23 * 1024,
-  'auth/custom-providers': 48 * 1024,
+  'auth/custom-providers': 42 * 1024,
   'auth/wallets': 33 * 1024,
   'auth/admin': 23 * 1024,
   'auth/parts': 24 * 1024,

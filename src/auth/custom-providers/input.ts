@@ -85,8 +85,9 @@ export async function configWith(
   config.domains = domainsOf(type, config)
   for (const name of urls[type]) {
     const url = config[name]
-    if (url) await checkUrl(name, url, targets)
-    else if (!optional[type].includes(name)) throw refuse(`${name} is required`)
+    // One that stays is checked before each call, and may be out of reach while its provider is disabled.
+    if (url && url !== before?.[name]) await checkUrl(name, url, targets)
+    if (!url && !optional[type].includes(name)) throw refuse(`${name} is required`)
   }
   return config
 }

@@ -8,7 +8,7 @@ export interface Targets {
 }
 
 /** @returns Why a URL may not be one of a provider's, as far as it says itself; `undefined` if it may. */
-export function closedBy({ unsafeAllow }: Targets, text: string): string | undefined {
+function closedBy({ unsafeAllow }: Targets, text: string): string | undefined {
   const url = URL.parse(text)
   if (!url) return 'must be a URL'
   return /^https?:$/.test(url.protocol) && unsafeAllow(url) ? undefined : closedUrl(url)

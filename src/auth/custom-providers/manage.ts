@@ -7,8 +7,9 @@ import { type Condition, condition } from '../condition.ts'
 import { authFaults } from '../faults.ts'
 import { happened } from '../part.ts'
 import type { Documents } from '../providers/cache.ts'
-import { serverIn } from '../providers/discovery.ts'
 import type { Settings } from '../settings.ts'
+import { addDomains, dropDomains, endFlows, isNow, othersOf } from './beside.ts'
+import { discover } from './discover.ts'
 import { customProviderFaults } from './faults.ts'
 import { type ConfigInput, checkText, configWith } from './input.ts'
 import {
@@ -17,12 +18,11 @@ import {
   configOf,
   type ProviderRow,
   type ProviderType,
-  placeOf,
   secretPurpose,
   shown,
 } from './record.ts'
 import { isIdentifier } from './store.ts'
-import { closedNow, type Targets } from './targets.ts'
+import type { Targets } from './targets.ts'
 
 /** What the verbs of the admin API work by. */
 export interface Managing {
@@ -228,52 +228,11 @@ const essence = ({
   ...rest
 }: Config): string => JSON.stringify(rest)
 
-/** That there are identities under this name whose subjects someone else has given out. */
-const othersOf = (identifier: string, config: Config): Condition =>
-  condition(
-    `EXISTS (SELECT 1 FROM leanto_auth_identities
-       WHERE provider = ? AND coalesce(data ->> '$.iss', '') <> ?)`,
-    identifier,
-    authorityOf(config),
-  )
-
 const stillTheirs = () =>
   authFaults.conflict({
     status: 400,
     message: 'There are identities of another issuer under this identifier',
   })
-
-/** That the row is what this change has made of it. */
-const isNow = ({ identifier, revision }: ProviderRow): Condition =>
-  condition(
-    'EXISTS (SELECT 1 FROM leanto_auth_custom_providers WHERE identifier = ? AND revision = ?)',
-    identifier,
-    revision,
-  )
-
-function addDomains(scope: Scope, row: ProviderRow, { domains }: Config): Statement[] {
-  if (domains.length === 0) return []
-  const now = isNow(row)
-  return [
-    scope.db
-      .prepare(
-        `INSERT INTO leanto_auth_sso_domains (domain, identifier)
-         SELECT value, ? FROM json_each(?) WHERE ${now.sql}`,
-      )
-      .bind(row.identifier, JSON.stringify(domains), ...now.values),
-  ]
-}
-
-const dropDomains = (scope: Scope, identifier: string, when: Condition): Statement =>
-  scope.db
-    .prepare(`DELETE FROM leanto_auth_sso_domains WHERE identifier = ? AND ${when.sql}`)
-    .bind(identifier, ...when.values)
-
-/** Sign-ins at the provider, links that are held, and codes that are not exchanged yet. Reads every flow. */
-const endFlows = (scope: Scope, identifier: string, when: Condition): Statement =>
-  scope.db
-    .prepare(`DELETE FROM leanto_auth_flows WHERE provider = ? AND ${when.sql}`)
-    .bind(identifier, ...when.values)
 
 async function write(scope: Scope, statements: Statement[]): Promise<QueryResult[]> {
   try {
@@ -288,53 +247,4 @@ async function write(scope: Scope, statements: Statement[]): Promise<QueryResult
 function sealed(scope: Scope, id: string, secret: string): Promise<string> {
   checkText('client_secret', secret, 4096)
   return seal(scope, secretPurpose(id), secret)
-}
-
-/**
- * Reads the discovery document anew, and what of it an admin is shown.
- *
- * @throws {Fault} `validation_failed` (400).
- */
-async function discover(
-  { targets, cache }: Managing,
-  scope: Scope,
-  config: Config,
-): Promise<Record<string, unknown>> {
-  const failed = (why: string) => refuse(`OIDC discovery failed: ${why}`)
-  const endpoints: string[] = []
-  let found: Record<string, unknown>
-  try {
-    found = await cache.anew(scope, placeOf(config))
-    serverIn(found, config.issuer ?? '', (url) => {
-      endpoints.push(url)
-      return url
-    })
-  } catch (error) {
-    // Our own words name what is wrong; any others may hold what the other server has answered.
-    const own = /^leanto: (.*)$/.exec(error instanceof Error ? error.message : '')?.[1]
-    throw failed(own ?? 'the document could not be read')
-  }
-  for (const url of endpoints) {
-    const closed = await closedNow(targets, url)
-    if (closed) throw failed(`an endpoint ${closed}`)
-  }
-  return documentOf(found)
-}
-
-/** As clients know it: `scopes_supported` is `supported_scopes` to them. What is too long to be true is left out. */
-function documentOf(found: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const isShort = (value: unknown) => typeof value === 'string' && value.length <= 2048
-  return Object.fromEntries(
-    Object.entries(found).flatMap(([name, value]) => {
-      if (/^(?:issuer|jwks_uri|(?:authorization|token|userinfo|revocation)_endpoint)$/.test(name))
-        return isShort(value) ? [[name, value]] : []
-      const list =
-        /^(scopes|response_types|subject_types|id_token_signing_alg)(?:_values)?_supported$/.exec(
-          name,
-        )?.[1]
-      return list && Array.isArray(value) && value.length <= 100 && value.every(isShort)
-        ? [[`supported_${list.replace(/alg$/, 'algs')}`, value]]
-        : []
-    }),
-  )
 }

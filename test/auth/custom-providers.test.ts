@@ -16,7 +16,17 @@ import {
   travel,
 } from './custom-world.ts'
 import { comeBack, departed, fake, fragment, profile } from './oauth-world.ts'
-import { type Asker, count, expectStatus, getUser, type Json, post, rows, signUp } from './world.ts'
+import {
+  type Asker,
+  count,
+  expectStatus,
+  getUser,
+  type Json,
+  post,
+  rows,
+  signUp,
+  snapshot,
+} from './world.ts'
 
 let ask: Asker
 beforeEach(async () => {
@@ -268,6 +278,63 @@ describe('disabled or deleted', () => {
     const user = await expectStatus(await getUser(ask, access_token), 200)
     expect(user.identities).toMatchObject([{ provider: 'custom:acme' }])
     expect(await count('flows')).toBe(0)
+  })
+
+  it.each(closings)(
+    '%s while the provider is still asked, it lets nobody in either',
+    async (_, close) => {
+      await created(ask)
+      const ann = await signUp(ask, 'ann@home.example')
+      const link = async (more = '') => {
+        const path = `/auth/v1/user/identities/authorize?provider=custom:acme${more}`
+        const flow = departed(await ask(path, { token: ann.access_token }))
+        outside.nonce = flow.url.searchParams.get('nonce') ?? undefined
+        return flow
+      }
+      outside.claims = { sub: 's0', email: 'known@acme.example' }
+      await signIn(ask)
+      const before = await snapshot()
+      for (const claims of [{}, outside.claims])
+        for (const begin of [
+          () => depart(ask),
+          () => depart(ask, undefined, pkce),
+          () => link(),
+          async () => ({ ...(await link(pkce)), cookie: '' }),
+        ]) {
+          outside.claims = claims
+          const flow = await begin()
+          outside.meanwhile = () => close(ask)
+          const url = await comeBack(ask, flow, 'c')
+          outside.meanwhile = undefined
+          const code = url.searchParams.get('code')
+          if (code) {
+            const exchange = { auth_code: code, code_verifier: verifier }
+            await expectStatus(await post(ask, '/token?grant_type=pkce', exchange), 404)
+          } else expect(fragment(url).error_code).toBeTruthy()
+          expect(fragment(url).access_token).toBe(undefined)
+          // The one who was known has been seen: no session, and nobody new.
+          const seen = (text: string) => text.replace(/"(?:last_sign_in_at|updated_at)":\d+/g, '')
+          expect(seen(await snapshot())).toBe(seen(before))
+          await admin(ask, '/custom:acme', { method: 'DELETE' })
+          await created(ask)
+        }
+    },
+  )
+
+  it('an ID token that is shown while it is being closed lets nobody in', async () => {
+    await created(ask)
+    outside.others[`${issuer}/jwks`] = async () => {
+      await changed(ask, 'custom:acme', { enabled: false })
+      delete outside.others[`${issuer}/jwks`]
+      return fetch(`${issuer}/jwks`)
+    }
+    const body = { provider: 'custom:acme', id_token: await idToken() }
+    expect(await codeOf(await post(ask, '/token?grant_type=id_token', body), 400)).toBe(
+      'provider_disabled',
+    )
+    expect([await count('users'), await count('identities'), await count('sessions')]).toEqual([
+      0, 0, 0,
+    ])
   })
 
   it('enabled again, it lets the same people in', async () => {

@@ -31,6 +31,8 @@ export interface Outside {
   others: Record<string, () => Response | Promise<Response>>
   /** The nonce that the provider was given with the authorisation request. */
   nonce: string | undefined
+  /** What happens while a token endpoint is thinking. */
+  meanwhile: (() => Promise<unknown>) | undefined
   /** What names resolve to. @default a public address */
   names: Record<string, string[]>
 }
@@ -69,6 +71,7 @@ async function answer(request: Request): Promise<Response> {
     form: new URLSearchParams(new TextDecoder().decode(await request.arrayBuffer())),
     authorization: request.headers.get('authorization'),
   }
+  await outside.meanwhile?.()
   const claims = { nonce: outside.nonce, ...outside.claims }
   return Response.json({
     access_token: 'upstream-at',
@@ -81,7 +84,7 @@ async function answer(request: Request): Promise<Response> {
 export function calm() {
   Object.assign(outside, {
     ...{ calls: [], claims: {}, info: {}, discovery: {}, others: {}, names: {} },
-    ...{ token: undefined, nonce: undefined },
+    ...{ token: undefined, nonce: undefined, meanwhile: undefined },
   })
   vi.spyOn(globalThis, 'fetch').mockImplementation(
     (input, init) => answer(new Request(input as string, init as RequestInit)) as never,

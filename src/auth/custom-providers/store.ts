@@ -52,7 +52,7 @@ export const providerStore = (reach: Reach, cache: Documents): ProviderStore => 
       row.provider_type === 'oidc'
         ? openidPreset(row.identifier, config, reach, cache)
         : oauthPreset(row.identifier, config)
-    return oauthProvider(
+    const made = oauthProvider(
       preset,
       {
         clientId: config.client_id,
@@ -64,6 +64,15 @@ export const providerStore = (reach: Reach, cache: Documents): ProviderStore => 
       reach,
       cache,
     )
+    return {
+      ...made,
+      isOpen: condition(
+        `EXISTS (SELECT 1 FROM leanto_auth_custom_providers
+           WHERE identifier = ? AND revision = ? AND enabled = 1)`,
+        name,
+        row.revision,
+      ),
+    }
   },
 })
 

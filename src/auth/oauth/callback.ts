@@ -136,6 +136,7 @@ async function finish(
   const arriving = {
     person: personOf(provider.name, arrival.profile),
     emailOptional: provider.emailOptional ?? false,
+    isOpen: provider.isOpen,
     caller: link?.caller,
   }
   if (link && !bound) {

@@ -65,7 +65,7 @@ export async function holdLink(
   scope: Scope,
   input: HoldLink,
 ): Promise<{ token: string; question: LinkQuestion }> {
-  const { person, caller, tokens, target, challenge } = input
+  const { person, caller, tokens, target, challenge, isOpen } = input
   const found = foundIn(
     await settings.keys.batch(scope, look(settings, scope, soughtOf(scope, input))),
   )
@@ -80,6 +80,7 @@ export async function holdLink(
     data: JSON.stringify(kept),
     userId: caller.userId,
     seconds: heldSeconds,
+    ...(isOpen ? { guard: isOpen } : {}),
   })
   await statement.run()
   return { token, question: questionOf(person, user, { token, target }) }

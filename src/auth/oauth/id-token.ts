@@ -49,6 +49,7 @@ export async function signInWithIdToken(
   const arrived = await arrive(settings, scope, {
     person: personOf(provider.name, profile),
     emailOptional: provider.emailOptional ?? false,
+    isOpen: provider.isOpen,
     caller: input.caller,
     client: input.client,
     network: input.network ?? null,

@@ -51,6 +51,8 @@ export interface OAuthProvider {
   readonly formPost?: boolean
   /** Whether someone without a verified address may sign up; their user then has no address at all. */
   readonly emailOptional?: boolean
+  /** Of a stored one: that it is as it was read, and people may sign in by it. Asked by whatever lets someone in. */
+  readonly isOpen?: Condition
   /** @returns Where to lead the browser, and what `finish` needs again: a secret, stored sealed. */
   start(scope: Scope, departure: Departure): Promise<{ url: string; keep: string }>
   /**

@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 const alias = [
   { find: /^leanto$/, replacement: new URL('./src/core/index.ts', import.meta.url).pathname },
   {
-    find: /^leanto\/([\w/]+)$/,
+    find: /^leanto\/([\w/-]+)$/,
     replacement: new URL('./src/$1/index.ts', import.meta.url).pathname,
   },
 ]

@@ -7,6 +7,7 @@ import type { Route, RouteEntry } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import type { Condition } from './condition.ts'
 import type { SecurityKeys } from './mfa/security-keys.ts'
+import type { ProviderStore } from './oauth/provider.ts'
 import type { ExchangeCode } from './pkce.ts'
 import type { Refresh } from './refresh.ts'
 import type { Caller } from './session.ts'
@@ -87,6 +88,8 @@ export interface AuthPart {
   readonly exchanged?: (scope: Scope, data: string, session: Session) => Promise<Session>
   /** Set by OAuth providers; what they are is said in `src/auth/providers`. Listed as `external` in `/settings`. */
   readonly provider?: { readonly name: string }
+  /** OAuth providers that are stored. One part has them at most. */
+  readonly providers?: ProviderStore
   /** SQL expressions over the user `u`, each with `AS name`, read wherever a user is read. */
   readonly columns?: readonly string[]
   /** SQL expressions over the session `s`, each with `AS name`, read wherever a session is: for `claims`. */

@@ -24,6 +24,7 @@ const siteverify = 'https://challenges.cloudflare.com/turnstile/v0/siteverify'
 const guarded = [
   ...['/signup', '/recover', '/resend', '/otp', '/magiclink'],
   '/passkeys/authentication/options',
+  '/sso',
 ]
 
 const grants: readonly (string | null)[] = ['password', 'web3']
@@ -35,7 +36,7 @@ interface Verdict {
 }
 
 /**
- * Demands a solved Cloudflare Turnstile of whoever signs up, signs in by password, passkey or wallet, or wants a mail or a message: as
+ * Demands a solved Cloudflare Turnstile of whoever signs up, signs in by password, passkey, wallet or SSO, or wants a mail or a message: as
  * GoTrue's clients send it, `options: { captchaToken }`. What cannot be verified is refused, and logged. The server itself,
  * by what the admin routes take for it, solves nothing, as in GoTrue.
  *

@@ -35,6 +35,11 @@ const registry: Record<string, Entry> = {
     module: 'auth',
     load: async () => (await import('../auth/passkeys/migrations.ts')).passkeyMigrations,
   },
+  'auth/custom-providers': {
+    module: 'auth',
+    load: async () =>
+      (await import('../auth/custom-providers/migrations.ts')).customProviderMigrations,
+  },
   'auth/wallets': { module: 'auth', load: async () => [] },
   'auth/impersonation': {
     module: 'auth',

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { clientProofs } from './client-proofs.ts'
+import { adminCustomProofs, ssoProofs } from './client-proofs-custom.ts'
 import { adminProofs, mfaProofs } from './client-proofs-mfa.ts'
 import { adminPasskeyProofs, webauthnProofs } from './client-proofs-passkeys.ts'
 import { walletProofs } from './client-proofs-wallets.ts'
@@ -61,10 +62,15 @@ describe.each([
   [
     'GoTrueClient',
     'auth',
-    { ...clientProofs, ...mfaProofs, ...webauthnProofs, ...walletProofs },
+    { ...clientProofs, ...mfaProofs, ...webauthnProofs, ...walletProofs, ...ssoProofs },
     clientRefusals,
   ],
-  ['GoTrueAdminApi', 'admin', { ...adminProofs, ...adminPasskeyProofs }, adminRefusals],
+  [
+    'GoTrueAdminApi',
+    'admin',
+    { ...adminProofs, ...adminPasskeyProofs, ...adminCustomProofs },
+    adminRefusals,
+  ],
 ] as const)('%s', (_name, which, proofs, refusals) => {
   it('has no method without a proof, and no proof is of a method that is gone', async () => {
     const world = await clientWorld()

@@ -2,8 +2,7 @@ import { signedIn, type World } from './client-world.ts'
 import type { Json } from './world.ts'
 
 /*
- * The methods whose server is still to come (being an OAuth server, custom providers, SSO): each reads in the answer
- * why nothing is there.
+ * The methods whose server is still to come (being an OAuth server): each reads in the answer why nothing is there.
  */
 
 interface Refusal {
@@ -28,10 +27,6 @@ const refusal =
 const noServer = refusal('feature_disabled', 404)
 
 export const clientRefusals: Record<string, Refusal> = {
-  signInWithSSO: refusal(
-    'saml_provider_disabled',
-    404,
-  )(({ auth }) => auth.signInWithSSO({ domain: 'example.com' })),
   'oauth.getAuthorizationDetails': noServer(({ auth }) => auth.oauth.getAuthorizationDetails(id)),
   'oauth.approveAuthorization': noServer(({ auth }) => auth.oauth.approveAuthorization(id)),
   'oauth.denyAuthorization': noServer(({ auth }) => auth.oauth.denyAuthorization(id)),
@@ -49,11 +44,6 @@ export const adminRefusals: Record<string, Refusal> = Object.fromEntries([
     ['oauth.updateClient', id, { client_name: 'y' }],
     ['oauth.deleteClient', id],
     ['oauth.regenerateClientSecret', id],
-    ['customProviders.listProviders'],
-    ['customProviders.createProvider', { identifier: 'custom:x', provider_type: 'oidc' }],
-    ['customProviders.getProvider', 'custom:x'],
-    ['customProviders.updateProvider', 'custom:x', { name: 'X' }],
-    ['customProviders.deleteProvider', 'custom:x'],
   ].map(([name, ...args]) => [name, noServer(calling(String(name), args))]),
 ])
 

@@ -1,10 +1,12 @@
 import { admin } from 'leanto/auth/admin'
+import { customProviders } from 'leanto/auth/custom-providers'
 import { mfa } from 'leanto/auth/mfa'
 import { passkeys } from 'leanto/auth/passkeys'
 import { wallets } from 'leanto/auth/wallets'
 import { expect } from 'vitest'
 import { stepAt, totpCode } from '../../src/auth/mfa/totp.ts'
 import { freshDatabase } from '../kit/world.ts'
+import { resolve } from './custom-world.ts'
 import { makeInbox } from './inbox.ts'
 import { type Answers, comeBack, departed, fake, profile } from './oauth-world.ts'
 import { type StockAdmin, type StockClient, stockAdmin, stockClient } from './stock.ts'
@@ -54,6 +56,7 @@ export async function clientWorld(): Promise<World> {
         admin(),
         passkeys(),
         wallets(),
+        customProviders({ resolve }),
         fake('google', answers),
         fake('github', answers),
       ],

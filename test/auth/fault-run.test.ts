@@ -3,6 +3,7 @@ import { account } from './fault-rows-account.ts'
 import { addresses, changing } from './fault-rows-addresses.ts'
 import { adminRows } from './fault-rows-admin.ts'
 import { cookieRows } from './fault-rows-cookies.ts'
+import { customRows } from './fault-rows-custom.ts'
 import { factors } from './fault-rows-factors.ts'
 import { impersonationRows } from './fault-rows-impersonation.ts'
 import { links } from './fault-rows-links.ts'
@@ -24,6 +25,7 @@ const table = [
   ...cookieRows,
   ...passkeyRows,
   ...impersonationRows,
+  ...customRows,
 ]
 
 it('has a row for every endpoint', () => {

@@ -1,12 +1,14 @@
 import type { Session } from 'leanto/auth'
 import { admin } from 'leanto/auth/admin'
+import { customProviders } from 'leanto/auth/custom-providers'
 import { mfa } from 'leanto/auth/mfa'
 import { cookies, issuedKeys, sessions } from 'leanto/auth/parts'
 import { passkeys } from 'leanto/auth/passkeys'
 import { wallets } from 'leanto/auth/wallets'
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { d1Error, faulty } from '../kit/faulty.ts'
 import { freshDatabase } from '../kit/world.ts'
+import { resolve } from './custom-world.ts'
 import { part } from './impersonation-world.ts'
 import { makeInbox } from './inbox.ts'
 import { type Answers, fake } from './oauth-world.ts'
@@ -84,6 +86,7 @@ const options = (autoconfirm: boolean) => ({
     passkeys(),
     wallets(),
     part(),
+    customProviders({ resolve }),
     fake('google', answers),
   ],
   mailer: inbox.mailer,
@@ -109,7 +112,7 @@ export const endpointOf = ({ name }: Row): string =>
   name.match(/^[A-Z]+ \/[\w/:.-]+/)?.[0] ?? `none in ${name}`
 
 const asks = (endpoint: string, asked: string): boolean =>
-  new RegExp(`^${endpoint.replaceAll('.', '\\.').replaceAll(':id', '[\\w-]+')}$`).test(asked)
+  new RegExp(`^${endpoint.replaceAll('.', '\\.').replaceAll(':id', '[\\w:-]+')}$`).test(asked)
 
 export const email = 'ann@example.com'
 export const token = ({ session }: World) => ({ token: session.access_token })
@@ -253,6 +256,10 @@ export function faultRun(table: readonly Row[]) {
       vi.spyOn(console, level).mockImplementation(
         (...values: unknown[]) => void logged.push(values.map(textOf).join(' ')),
       )
+  })
+
+  afterEach(() => {
+    vi.restoreAllMocks()
   })
 
   describe.each([

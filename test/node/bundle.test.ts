@@ -10,6 +10,7 @@ const ceilings: Record<string, number> = {
   // Each with all that it needs of `auth`, as if it were alone.
   'auth/mfa': 26 * 1024,
   'auth/passkeys': 23 * 1024,
+  'auth/custom-providers': 42 * 1024,
   'auth/wallets': 33 * 1024,
   'auth/impersonation': 20 * 1024,
   'auth/admin': 23 * 1024,
@@ -170,6 +171,16 @@ it.each([
   expect(bytes).toBeLessThanOrEqual(3 * 1024)
 })
 
+it('stored providers add little to a Worker that has a provider already', async () => {
+  const under = `export { auth } from './src/auth/index.ts'
+    export { oidc } from './src/auth/providers/index.ts'
+    export { admin } from './src/auth/admin/index.ts'`
+  const one = "export { customProviders } from './src/auth/custom-providers/index.ts'"
+  const bytes = (await bytesOf(`${under}\n${one}`)) - (await bytesOf(under))
+  console.log(`custom providers add ${bytes} bytes`)
+  expect(bytes).toBeLessThanOrEqual(6.25 * 1024)
+})
+
 /** Everything that can be imported. A change here is a change of the public API. */
 const exported: Record<string, string[]> = {
   core: [
@@ -207,6 +218,7 @@ const exported: Record<string, string[]> = {
   'auth/admin': ['admin'],
   'auth/mfa': ['mfa', 'mfaFaults'],
   'auth/passkeys': ['passkeyFaults', 'passkeys'],
+  'auth/custom-providers': ['customProviders'],
   'auth/wallets': ['wallets'],
   'auth/impersonation': ['impersonation', 'impersonationFaults'],
   'auth/parts': ['cookies', 'issuedKeys', 'sessions', 'trust', 'turnstile'],
@@ -330,7 +342,15 @@ describe('what auth leaves out of a Worker', () => {
     const left = await partsOf(auth)
     expect(left).toContain('src/auth/sign-in.ts')
     expect(left).toContain('jose')
-    for (const name of ['mfa', 'admin', 'oauth', 'providers', 'passwords', 'parts'])
+    for (const name of [
+      'mfa',
+      'admin',
+      'oauth',
+      'providers',
+      'custom-providers',
+      'passwords',
+      'parts',
+    ])
       expect(left.filter((path) => folder(name).test(path))).toEqual([])
     for (const file of [
       'cookies',
@@ -349,7 +369,7 @@ describe('what auth leaves out of a Worker', () => {
     'is every provider but %s, where it alone is mounted',
     async (name) => {
       const left = await partsOf(`${auth}\nexport { ${name} } from './src/auth/providers/index.ts'`)
-      const shared = ['cache', 'id-token', 'preset', 'provider', 'site']
+      const shared = ['cache', 'discovery', 'id-token', 'preset', 'provider', 'site']
       const file = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
       const found = left.flatMap(
         (path) => path.match(/^src\/auth\/providers\/(.+)\.ts$/)?.[1] ?? [],

@@ -29,6 +29,7 @@ export interface App {
  * @param outbound Answers whatever the Worker fetches; without it the network does.
  * @param options TypeScript: more options of `auth`.
  * @param bindings TypeScript: more options of `bind`.
+ * @param imports TypeScript: what `providers` needs besides `p`.
  * @param migrations Of the parts beside the providers.
  * @param routes TypeScript: what else the Worker has, as statements about `app`.
  * @param port Where it listens, for a browser.
@@ -41,6 +42,7 @@ export async function startApp(
     outbound,
     options = '',
     bindings = '',
+    imports = '',
     migrations = [],
     routes = '',
     port,
@@ -50,6 +52,7 @@ export async function startApp(
     outbound?: (request: Request) => Promise<Response>
     options?: string
     bindings?: string
+    imports?: string
     migrations?: readonly Migration[]
     routes?: string
     port?: number
@@ -68,6 +71,7 @@ export async function startApp(
 import { bind } from 'leanto'
 import { auth } from 'leanto/auth'
 import * as p from 'leanto/auth/providers'
+${imports}
 const base = bind<any>({ db: (e) => e.DB, kv: (e) => e.KV, secret: () => '${secret}', ${bindings} })
 const users = auth(base, { site: '${site}', with: [${providers}], ${options} })
 const app = new Hono().route('/auth/v1', users.routes)

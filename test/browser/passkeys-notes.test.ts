@@ -75,17 +75,33 @@ it('is offered in the field for the e-mail, without being asked for', async () =
   await button(page, 'Sign out').click()
   await gate(page)
   expect(await field(page, 'E-mail').getAttribute('autocomplete')).toBe('username webauthn')
-  // As by a touch of what the browser shows in the field: no button of the page is clicked.
+  // As by a touch of what the browser shows in the field: no button of the page is clicked. This device looks whether it is
+  // touched when it is asked.
   await device.answers(true)
+  await page.reload()
   await page.locator('.entry', { hasText: 'Soup' }).waitFor()
   expect(await page.locator('#who').textContent()).toBe(email)
 })
 
 it('is offered to nobody who has come in another way', async () => {
   const { page, device } = await keeper()
-  await close(page)
+  await page.addInitScript(() => {
+    const get = navigator.credentials.get.bind(navigator.credentials)
+    const state = Object.assign(window, { asking: 0 })
+    const count = (by: number) => {
+      state.asking += by
+    }
+    navigator.credentials.get = (options) => {
+      count(1)
+      return get(options).finally(() => count(-1))
+    }
+  })
+  await page.reload()
+  const asking = (times: number) =>
+    page.waitForFunction((wanted) => Reflect.get(window, 'asking') === wanted, times)
   await button(page, 'Sign out').click()
   await gate(page)
+  await asking(1)
   const other = newEmail()
   await button(page, 'Create an account').click()
   expect(await button(page, 'Sign in with a passkey').count()).toBe(0)
@@ -93,8 +109,8 @@ it('is offered to nobody who has come in another way', async () => {
   await field(page, 'Password').fill(password)
   await button(page, 'Create account').click()
   await page.getByText('Nothing here yet').waitFor()
+  await asking(0)
   await device.answers(true)
-  await page.waitForTimeout(500)
   expect(await page.locator('#who').textContent()).toBe(other)
 })
 

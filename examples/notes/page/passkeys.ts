@@ -17,13 +17,16 @@ const day = (time: string) => new Date(time).toLocaleDateString('en', { dateStyl
 
 /** The passkeys of whoever is signed in: to add, name and delete. */
 export function passkeys(api: Api) {
+  /** One thing at a time: what was done before is told no more. */
+  function wrong(error: unknown) {
+    words.textContent = ''
+    complain(problem, inWords(error))
+  }
+
   /** @param told What has just been done. Said in the dialog, outside of which nobody hears it. */
   async function show(told = '') {
     const { data, error } = await api.auth.passkey.list()
-    if (error) {
-      words.textContent = ''
-      return complain(problem, inWords(error))
-    }
+    if (error) return wrong(error)
     list.replaceChildren(...data.map(entry))
     words.textContent = told || emptyWords(data.length)
   }
@@ -42,7 +45,7 @@ export function passkeys(api: Api) {
       // It has to have one from then on.
       if (!friendlyName) return void (name.value = friendly_name)
       const { error } = await api.auth.passkey.update({ passkeyId: id, friendlyName })
-      if (error) return complain(problem, inWords(error))
+      if (error) return wrong(error)
       words.textContent = 'Renamed.'
     })
     const facts = document.createElement('p')
@@ -62,7 +65,7 @@ export function passkeys(api: Api) {
       const { error } = await busy(remove, 'Deleting…', () =>
         api.auth.passkey.delete({ passkeyId: id }),
       )
-      if (error) return complain(problem, inWords(error))
+      if (error) return wrong(error)
       await show('Passkey deleted.')
       add.focus()
     })
@@ -74,7 +77,7 @@ export function passkeys(api: Api) {
     if (add.disabled) return
     complain(problem, '')
     const { error } = await busy(add, 'Waiting for your device…', () => api.auth.registerPasskey())
-    if (error) return complain(problem, inWords(error))
+    if (error) return wrong(error)
     await show('Passkey added.')
   })
 

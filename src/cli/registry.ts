@@ -36,6 +36,7 @@ const registry: Record<string, Entry> = {
     load: async () => (await import('../auth/passkeys/migrations.ts')).passkeyMigrations,
   },
   'auth/wallets': { module: 'auth', load: async () => [] },
+  'auth/moving': { module: 'auth', load: async () => [] },
   'auth/passwords': { module: 'auth', load: async () => [] },
   'auth/providers': { module: 'auth', load: async () => [] },
   data: {

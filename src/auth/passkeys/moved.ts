@@ -4,7 +4,7 @@ import { validate } from '../../core/validate.ts'
 import { fromBase64url } from '../base64url.ts'
 import { idOf, insertRows, removeOf, time, toIso, uuid } from '../moved-rows.ts'
 import type { Moved } from '../part.ts'
-import { isUsable, storedKey } from './cose.ts'
+import { isUsable, type PublicKey, storedKey } from './cose.ts'
 import type { PasskeyRow } from './passkey.ts'
 
 const flag = v.nullish(v.boolean(), false)
@@ -55,8 +55,7 @@ async function imported(scope: Scope, userId: string, given: readonly unknown[])
   const notes: string[] = []
   const rows: object[] = []
   for (const { friendly_name: name, transports, ...one } of passkeys) {
-    const bytes = fromBase64url(one.public_key)
-    const key = bytes && storedKey(bytes)
+    const key = keyOf(one.public_key)
     if (!key || !fromBase64url(one.credential_id) || !(await isUsable(key))) {
       notes.push('passkey_unusable')
       continue
@@ -74,6 +73,15 @@ async function imported(scope: Scope, userId: string, given: readonly unknown[])
     })
   }
   return { rows, notes }
+}
+
+function keyOf(text: string): PublicKey | null {
+  try {
+    const bytes = fromBase64url(text)
+    return bytes && storedKey(bytes)
+  } catch {
+    return null
+  }
 }
 
 /** For `moving`. Passkeys go on only where the relying party's id stays the same: authenticators know nothing else. */

@@ -1,0 +1,153 @@
+import { Refusal } from '../refusal.ts'
+
+/** The `auth` of an app, and the key that it takes. */
+export interface Place {
+  /** Without a slash at its end, such as `https://my.app/auth/v1`. */
+  readonly url: string
+  readonly key: string
+}
+
+const howToSet =
+  'Set LEANTO_KEY to the secret API key of that app (`npx leanto keys` prints it for a LEANTO_SECRET). It is not taken as an ' +
+  'option: every program on this machine could read it in the list of processes.'
+
+/** @throws {Refusal} if the address or the key is none. */
+export function placeOf(option: string, text: string | undefined, env = process.env): Place {
+  if (text === undefined)
+    throw new Refusal(`${option} is missing: where auth is, such as https://my.app/auth/v1`, 2)
+  const url = URL.parse(text)
+  if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username)
+    throw new Refusal(`${option} must be a URL such as https://my.app/auth/v1`, 2)
+  if (url.protocol === 'http:' && !isLoopback(url.hostname))
+    throw new Refusal(`${option} must be https: the key and every password’s hash go there.`, 2)
+  const key = env.LEANTO_KEY
+  if (!key) throw new Refusal(howToSet, 2)
+  if (key.startsWith('sb_publishable_'))
+    throw new Refusal('LEANTO_KEY is the publishable key; it must be the secret one.', 2)
+  return { url: url.href.replace(/\/+$/, ''), key }
+}
+
+const isLoopback = (host: string) =>
+  host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127\./.test(host)
+
+/** What may be asked for again. */
+export class Interrupted extends Error {
+  /** In milliseconds, as the server asks. */
+  readonly after: number | undefined
+
+  constructor(message: string, after?: number) {
+    super(message)
+    this.after = after
+  }
+}
+
+/** In milliseconds. An answer begins with its first batch. */
+const patience = 120_000
+
+/**
+ * @throws {Interrupted} if nobody answers, or only later.
+ * @throws {Refusal} if the answer is no, with what can be done.
+ */
+export async function ask(
+  { url, key }: Place,
+  path: string,
+  signal: AbortSignal,
+  body?: string,
+): Promise<Response> {
+  let response: Response
+  try {
+    response = await fetch(url + path, {
+      method: body === undefined ? 'GET' : 'POST',
+      headers: {
+        apikey: key,
+        ...(body === undefined ? {} : { 'content-type': 'application/x-ndjson' }),
+      },
+      ...(body === undefined ? {} : { body }),
+      // Elsewhere the key is nobody's business.
+      redirect: 'manual',
+      signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
+    })
+  } catch (error) {
+    if (signal.aborted) throw error
+    throw new Interrupted(`${url} does not answer (${causeOf(error)})`)
+  }
+  if (response.ok) return response
+  const { status } = response
+  const said = await sayingOf(response)
+  if (status === 429 || status >= 500)
+    throw new Interrupted(`${url} answers ${status}${said}`, afterOf(response))
+  throw new Refusal(`${url} answers ${status}${said}${hints[status] ?? ''}`)
+}
+
+const hints: Readonly<Record<number, string>> = {
+  401: '\nIs LEANTO_KEY the secret API key of that app?',
+  403: '\nIs LEANTO_KEY the secret API key of that app?',
+  404: '\nIs it where auth is mounted, and is moving() of leanto/auth/moving in its `with`?',
+}
+
+const causeOf = (error: unknown): string => {
+  const { message, cause } = error as Error
+  return (cause as Error | undefined)?.message || message
+}
+
+async function sayingOf(response: Response): Promise<string> {
+  try {
+    const { msg, message } = JSON.parse(await response.text())
+    return `: ${msg ?? message}`
+  } catch {
+    return ''
+  }
+}
+
+function afterOf({ headers }: Response): number | undefined {
+  const seconds = Number(headers.get('retry-after') ?? '')
+  return seconds > 0 && seconds <= 3600 ? seconds * 1000 : undefined
+}
+
+/** The lines of an answer, as they come. @throws {Interrupted} if it breaks off. */
+export async function* linesOf(response: Response, signal: AbortSignal): AsyncGenerator<string> {
+  const decoder = new TextDecoder()
+  let held = ''
+  try {
+    for await (const chunk of response.body ?? []) {
+      const lines = (held + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n')
+      held = lines.pop() as string
+      yield* lines
+    }
+  } catch (error) {
+    if (signal.aborted) throw error
+    throw new Interrupted(`the answer broke off (${causeOf(error)})`)
+  }
+  // What has no end is no line.
+  if (held !== '') throw new Interrupted('the answer broke off')
+}
+
+/** Does it again where it was interrupted, after 1, 2, 4 … seconds; `work` says whether it got anywhere, which starts anew. */
+export async function persevere(
+  work: (progressed: () => void) => Promise<void>,
+  { tries, signal, told }: { tries: number; signal: AbortSignal; told: (why: string) => void },
+): Promise<void> {
+  let failed = 0
+  for (;;)
+    try {
+      await work(() => {
+        failed = 0
+      })
+      return
+    } catch (error) {
+      if (!(error instanceof Interrupted) || signal.aborted) throw error
+      if (failed++ >= tries) throw new Refusal(`Gave up: ${error.message}.`)
+      const wait = error.after ?? 1000 * 2 ** (failed - 1)
+      told(`${error.message}; again in ${Math.ceil(wait / 1000)} s`)
+      await pause(wait, signal)
+    }
+}
+
+const pause = (milliseconds: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds)
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      reject(signal.reason)
+    })
+  })

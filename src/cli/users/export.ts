@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { open, stat } from 'node:fs/promises'
 import { Refusal } from '../refusal.ts'
-import { ask, linesOf, persevere, placeOf } from './place.ts'
+import { ask, persevere, placeOf } from './place.ts'
 import { counted, progressOf } from './progress.ts'
 
 export interface ExportOptions {
@@ -42,9 +42,8 @@ export async function exportUsers(
   const progress = progressOf(begun.count)
   let { after, count } = begun
   const page = async (progressed: () => void): Promise<number> => {
-    const response = await ask(place, `/admin/users/export?after=${after}`, signal)
     let got = 0
-    for await (const line of linesOf(response, signal)) {
+    for await (const line of ask(place, `/admin/users/export?after=${after}`, signal)) {
       const { id } = readLine(line)
       await sink.write(`${line}\n`)
       after = id

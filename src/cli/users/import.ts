@@ -3,7 +3,7 @@ import { bold, out } from '../print.ts'
 import { Refusal } from '../refusal.ts'
 import { type Convert, converterOf, type Format, formats, type Given } from './formats/index.ts'
 import { sayNote } from './notes.ts'
-import { ask, Interrupted, linesOf, type Place, persevere, placeOf } from './place.ts'
+import { ask, Interrupted, type Place, persevere, placeOf } from './place.ts'
 import { counted, type Progress, progressOf } from './progress.ts'
 import { recordsOf } from './records.ts'
 import { type Aside, asideOf, refusedFile } from './refused.ts'
@@ -192,9 +192,8 @@ async function* answersOf(run: Run, list: readonly Sent[]): AsyncGenerator<[Sent
 
 async function* askFor(run: Run, place: Place, sent: readonly Sent[]): AsyncGenerator<Answer> {
   const body = sent.map(({ line }) => `${JSON.stringify(line)}\n`).join('')
-  const response = await ask(place, `/admin/users/import${run.query}`, run.signal, body)
   let number = 0
-  for await (const text of linesOf(response, run.signal)) {
+  for await (const text of ask(place, `/admin/users/import${run.query}`, run.signal, body)) {
     const said = read(text)
     if (said.done) return
     if (said.error)

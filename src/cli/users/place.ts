@@ -41,22 +41,28 @@ export class Interrupted extends Error {
   }
 }
 
-/** In milliseconds. An answer begins with its first batch. */
+/** In milliseconds without a byte. */
 const patience = 120_000
 
 /**
- * @throws {Interrupted} if nobody answers, or only later.
+ * Asks, and answers the lines of the answer as they come.
+ *
+ * @throws {Interrupted} if nobody answers, or only later, or the answer breaks off.
  * @throws {Refusal} if the answer is no, with what can be done.
  */
-export async function ask(
+export async function* ask(
   { url, key }: Place,
   path: string,
   signal: AbortSignal,
   body?: string,
-): Promise<Response> {
-  let response: Response
+): AsyncGenerator<string> {
+  // Of this request alone: what `AbortSignal.timeout` and `any` hold is held until the time is over.
+  const request = new AbortController()
+  const stop = () => request.abort(signal.reason)
+  signal.addEventListener('abort', stop)
+  const timer = setTimeout(() => request.abort(new Error('no answer in time')), patience)
   try {
-    response = await fetch(url + path, {
+    const response = await fetch(url + path, {
       method: body === undefined ? 'GET' : 'POST',
       headers: {
         apikey: key,
@@ -65,18 +71,35 @@ export async function ask(
       ...(body === undefined ? {} : { body }),
       // Elsewhere the key is nobody's business.
       redirect: 'manual',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
+      signal: request.signal,
     })
+    if (!response.ok) throw await refusal(url, response)
+    const decoder = new TextDecoder()
+    let held = ''
+    for await (const chunk of response.body ?? []) {
+      timer.refresh()
+      const lines = (held + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n')
+      held = lines.pop() as string
+      yield* lines
+    }
+    // What has no end is no line.
+    if (held !== '') throw new Interrupted('the answer broke off')
   } catch (error) {
-    if (signal.aborted) throw error
+    if (signal.aborted || error instanceof Interrupted || error instanceof Refusal) throw error
     throw new Interrupted(`${url} does not answer (${causeOf(error)})`)
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', stop)
+    request.abort()
   }
-  if (response.ok) return response
+}
+
+async function refusal(url: string, response: Response): Promise<Error> {
   const { status } = response
   const said = await sayingOf(response)
   if (status === 429 || status >= 500)
-    throw new Interrupted(`${url} answers ${status}${said}`, afterOf(response))
-  throw new Refusal(`${url} answers ${status}${said}${hints[status] ?? ''}`)
+    return new Interrupted(`${url} answers ${status}${said}`, afterOf(response))
+  return new Refusal(`${url} answers ${status}${said}${hints[status] ?? ''}`)
 }
 
 const hints: Readonly<Record<number, string>> = {
@@ -104,24 +127,6 @@ function afterOf({ headers }: Response): number | undefined {
   return seconds > 0 && seconds <= 3600 ? seconds * 1000 : undefined
 }
 
-/** The lines of an answer, as they come. @throws {Interrupted} if it breaks off. */
-export async function* linesOf(response: Response, signal: AbortSignal): AsyncGenerator<string> {
-  const decoder = new TextDecoder()
-  let held = ''
-  try {
-    for await (const chunk of response.body ?? []) {
-      const lines = (held + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n')
-      held = lines.pop() as string
-      yield* lines
-    }
-  } catch (error) {
-    if (signal.aborted) throw error
-    throw new Interrupted(`the answer broke off (${causeOf(error)})`)
-  }
-  // What has no end is no line.
-  if (held !== '') throw new Interrupted('the answer broke off')
-}
-
 /** Does it again where it was interrupted, after 1, 2, 4 … seconds; `work` says whether it got anywhere, which starts anew. */
 export async function persevere(
   work: (progressed: () => void) => Promise<void>,
@@ -145,9 +150,13 @@ export async function persevere(
 
 const pause = (milliseconds: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds)
-    signal.addEventListener('abort', () => {
+    const stop = () => {
       clearTimeout(timer)
       reject(signal.reason)
-    })
+    }
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop)
+      resolve()
+    }, milliseconds)
+    signal.addEventListener('abort', stop, { once: true })
   })

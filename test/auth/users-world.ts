@@ -10,7 +10,7 @@ import { bcrypt, betterAuth, firebase, pbkdf2, scrypt } from 'leanto/auth/passwo
 import { expect } from 'vitest'
 import { type Ask, site, testSecret } from '../kit/world.ts'
 import { type Answers, fake } from './oauth-world.ts'
-import { type Asker, expectStatus, type Json, makeAuth } from './world.ts'
+import { type Asker, type Json, makeAuth } from './world.ts'
 
 /* An app that users move to and from. */
 
@@ -129,9 +129,6 @@ export const user = (i: number, more: object = {}): Json => ({
 
 export const many = (count: number, from = 1): Json[] =>
   Array.from({ length: count }, (_, i) => user(from + i))
-
-export const me = async (ask: Asker, token: string): Promise<Json> =>
-  expectStatus(await ask('/auth/v1/user', { token }), 200)
 
 /** Sends bytes as they come; the answer as it comes. */
 export async function send(users: Auth, body: BodyInit | null, query = ''): Promise<Response> {

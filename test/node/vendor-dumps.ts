@@ -58,7 +58,7 @@ export function totpOf(key: Buffer, now = Date.now()): string {
 }
 
 /** "Hello!" and DEADBEEF: the secret of Google's own examples (Key URI format), twice. */
-export const totpSecret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'
+const totpSecret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'
 export const totpKey = Buffer.from('48656c6c6f21deadbeef48656c6c6f21deadbeef', 'hex')
 
 const ann = '5b1c2b1e-9d0a-4c55-8f0e-2f3f1d6f7a10'

@@ -12,7 +12,7 @@ export interface State {
   readonly notes: Record<string, number>
 }
 
-export const stateFile = (file: string) => `${file}.state.json`
+const stateFile = (file: string) => `${file}.state.json`
 
 /** @throws {Refusal} if there is no such file. */
 export async function newState(file: string, from: string, to: string): Promise<State> {

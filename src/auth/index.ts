@@ -70,11 +70,10 @@ export function auth<Env>(base: Base<Env>, options: AuthOptions<Env>): Auth {
   }
   const { routes, table } = routesOf(
     { base, render: renderFault, bug: renderBug },
-    withClosed(
-      [...authRoutes(doors), ...parts.flatMap((part) => part.routes?.(doors) ?? [])].sort(
-        exactFirst,
-      ),
-    ).map(guarded(parts)),
+    withClosed([
+      ...authRoutes(doors),
+      ...parts.flatMap((part) => part.routes?.(doors) ?? []).sort(exactFirst),
+    ]).map(guarded(parts)),
   )
   return Object.freeze({
     name: 'auth',

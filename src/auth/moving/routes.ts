@@ -101,5 +101,8 @@ async function stream(
     },
     { highWaterMark: 0 },
   )
-  return new Response(body, { status: 200, headers: { 'content-type': 'application/x-ndjson; charset=utf-8' } })
+  return new Response(body, {
+    status: 200,
+    headers: { 'content-type': 'application/x-ndjson; charset=utf-8' },
+  })
 }

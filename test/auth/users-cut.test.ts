@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { faulty } from '../kit/faulty.ts'
 import { freshDatabase } from '../kit/world.ts'
 import {
   bring,
@@ -117,5 +118,29 @@ describe('a run that is cut off', () => {
     expect([await count('users'), await count('identities'), await count('factors')]).toEqual([
       100, 100, 1,
     ])
+  })
+
+  it('refuses who came second between the look and the write', async () => {
+    let trips = 0
+    const racing = makeMoving(
+      {},
+      {
+        db: (bound) =>
+          faulty(bound.DB as never, async () => {
+            // The write of the first batch: by now someone has signed up by the address, and someone else has the line's id.
+            if (++trips !== 2) return false
+            await bring(ask, [
+              { foreign_id: 'first', email: 'user7@example.com' },
+              user(9, { email: 'nine@example.com' }),
+            ])
+            return false
+          }),
+      },
+    )
+    const answer = readAnswer(await (await send(racing, ndjson(many(100)))).text())
+    expect(results(answer)).toEqual(
+      many(100).map((_, i) => (i === 6 ? 'email_exists' : i === 8 ? 'exists' : 'created')),
+    )
+    expect([await count('users'), await count('identities')]).toEqual([100, 100])
   })
 })

@@ -3,11 +3,24 @@ import { admin } from 'leanto/auth/admin'
 import { moving } from 'leanto/auth/moving'
 import { trust } from 'leanto/auth/parts'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { faulty } from '../kit/faulty.ts'
 import { clock, freshDatabase } from '../kit/world.ts'
 import { makeInbox } from './inbox.ts'
 import { oldIssuer, oldSecret } from './trust-world.ts'
-import { bcryptHash, bring, makeMoving, many, results, tables, take, user } from './users-world.ts'
-import { type Asker, count, mountAuth, post, rows } from './world.ts'
+import {
+  bcryptHash,
+  bring,
+  makeMoving,
+  many,
+  ndjson,
+  readAnswer,
+  results,
+  send,
+  tables,
+  take,
+  user,
+} from './users-world.ts'
+import { type Asker, count, type Json, mountAuth, post, rows } from './world.ts'
 
 const inbox = makeInbox()
 
@@ -91,6 +104,37 @@ describe('another run that is told to update', () => {
     expect(
       results(await bring(ask, [user(1, { ...change, last_sign_in_at: now })], update)),
     ).toEqual(['updated'])
+  })
+
+  it('leaves who signs in between the look and the write', async () => {
+    await bring(ask, many(3))
+    let trips = 0
+    const racing = makeMoving(
+      {},
+      {
+        db: (bound) =>
+          faulty(bound.DB as never, async () => {
+            if (++trips !== 2) return false
+            await env.DB.prepare('UPDATE leanto_auth_users SET last_sign_in_at = ? WHERE email = ?')
+              .bind(clock.now(), 'user2@example.com')
+              .run()
+            return false
+          }),
+      },
+    )
+    const change = { user_metadata: { name: 'Now' } }
+    const lines = [1, 2, 3].map((i) => user(i, change))
+    const answer = readAnswer(await (await send(racing, ndjson(lines), update)).text())
+    expect(results(answer)).toEqual(['updated', 'exists', 'updated'])
+    expect(
+      (await tables()).users
+        .map(({ email, user_metadata }: Json) => [email, user_metadata.name])
+        .sort(),
+    ).toEqual([
+      ['user1@example.com', 'Now'],
+      ['user2@example.com', 'User 2'],
+      ['user3@example.com', 'Now'],
+    ])
   })
 
   it('gives nobody another’s address', async () => {

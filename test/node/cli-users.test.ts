@@ -111,6 +111,31 @@ describe('leanto users import', () => {
     expect(statSync(at('ids.ndjson')).mode & 0o777).toBe(0o600)
   })
 
+  it('lets nothing of a dump steer the terminal', async () => {
+    const evil = '\u001b[2J\u001b]0;owned\u0007'
+    const people = Array.from({ length: 200 }, (_, i) => ({
+      user_id: `x|${i}`,
+      email: `u${i}@example.com`,
+      identities: [{ provider: `${evil}${i}`, user_id: '1' }],
+    }))
+    write({ [file]: people.map((one) => `${JSON.stringify(one)}\n`).join('') })
+    const args = ['users', 'import', file, '--from', 'auth0', '--to', server.url]
+    const { status, stdout, stderr } = await runLeanto(host, args, { env: { LEANTO_KEY: key } })
+    expect(status).toBe(0)
+    expect(stdout).toContain('1  without an account elsewhere (\ufffd[2J\ufffd]0;owned\ufffd0)\n')
+    // Nor fill it.
+    expect(stdout.split('\n').length).toBeLessThan(60)
+    expect(stdout).toContain('150  and with other words of the kind')
+    server.set({
+      trouble: (_, response) => {
+        response.writeHead(403).end(JSON.stringify({ msg: evil }))
+        return true
+      },
+    })
+    const refused = await runLeanto(host, args, { env: { LEANTO_KEY: key } })
+    for (const text of [stdout, stderr, refused.stderr]) expect(text).not.toContain('\u001b')
+  })
+
   it('asks for no more at once than it is told to', async () => {
     write({ [file]: users(25) })
     await bring(['--batch', '10'])

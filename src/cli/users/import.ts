@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises'
-import { bold, out } from '../print.ts'
+import { bold, out, safe } from '../print.ts'
 import { Refusal } from '../refusal.ts'
 import { type Convert, converterOf, type Format, formats, type Given } from './formats/index.ts'
-import { sayNote } from './notes.ts'
+import { countNote, sayNote } from './notes.ts'
 import { ask, Interrupted, type Place, persevere, placeOf } from './place.ts'
 import { counted, type Progress, progressOf } from './progress.ts'
 import { recordsOf } from './records.ts'
@@ -190,6 +190,8 @@ async function* answersOf(run: Run, list: readonly Sent[]): AsyncGenerator<[Sent
   if (answers && !(await answers.next()).done) throw new Interrupted('the answer is none')
 }
 
+const results: readonly unknown[] = ['created', 'updated', 'exists', 'refused']
+
 async function* askFor(run: Run, place: Place, sent: readonly Sent[]): AsyncGenerator<Answer> {
   const body = sent.map(({ line }) => `${JSON.stringify(line)}\n`).join('')
   let number = 0
@@ -197,9 +199,11 @@ async function* askFor(run: Run, place: Place, sent: readonly Sent[]): AsyncGene
     const said = read(text)
     if (said.done) return
     if (said.error)
-      throw new Interrupted(`the app has failed: ${said.error.msg ?? said.error.message}`)
+      throw new Interrupted(
+        `the app has failed: ${safe(String(said.error.msg ?? said.error.message))}`,
+      )
     if (said.line === undefined) continue
-    if (said.line !== ++number || typeof said.result !== 'string')
+    if (said.line !== ++number || !results.includes(said.result))
       throw new Refusal('The answer is not that of leanto/auth/moving.')
     yield said
   }
@@ -225,7 +229,7 @@ async function settle(run: Run, [user, answer]: [Sent, Answer]): Promise<void> {
     })
   else {
     for (const note of [...user.notes, ...(answer.notes ?? [])])
-      state.notes[note] = (state.notes[note] ?? 0) + 1
+      countNote(state.notes, String(note))
     if (line?.foreign_id) await run.ids?.put({ from: line.foreign_id, id })
   }
   state.counts[result] = (state.counts[result] ?? 0) + 1

@@ -1,3 +1,5 @@
+import { safe } from '../print.ts'
+
 /** What does not come along, in words for people. By the word before a colon; what is not here is said as it is. */
 const words: Readonly<Record<string, string>> = {
   password_unknown:
@@ -19,9 +21,21 @@ const words: Readonly<Record<string, string>> = {
   private_metadata_left: 'without private metadata, for there is none that a user cannot read',
 }
 
+/** Different words that are counted apart. */
+const most = 50
+
+/** Counts a word that an app or a reader has said of a user: a dump may make up as many as it likes. */
+export function countNote(counts: Record<string, number>, note: string): void {
+  const word = safe(note)
+  const room = Object.hasOwn(counts, word) || Object.keys(counts).length < most
+  const key = room ? word : 'and with other words of the kind'
+  counts[key] = (counts[key] ?? 0) + 1
+}
+
 /** `factor_unusable: totp` is of the kind `factor_unusable`. */
 export const sayNote = (note: string): string => {
   const [kind = '', detail] = note.split(': ')
-  const said = words[kind] ?? note
-  return words[kind] && detail ? `${said} (${detail})` : said
+  const known = Object.hasOwn(words, kind)
+  const said = known ? words[kind] : note
+  return known && detail ? `${said} (${detail})` : `${said}`
 }

@@ -1,3 +1,4 @@
+import { safe } from '../print.ts'
 import { Refusal } from '../refusal.ts'
 
 /** The `auth` of an app, and the key that it takes. */
@@ -15,7 +16,7 @@ const howToSet =
 export function placeOf(option: string, text: string | undefined, env = process.env): Place {
   if (text === undefined)
     throw new Refusal(`${option} is missing: where auth is, such as https://my.app/auth/v1`, 2)
-  const url = URL.parse(text)
+  const url = URL.canParse(text) ? new URL(text) : undefined
   if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username)
     throw new Refusal(`${option} must be a URL such as https://my.app/auth/v1`, 2)
   if (url.protocol === 'http:' && !isLoopback(url.hostname))
@@ -116,7 +117,7 @@ const causeOf = (error: unknown): string => {
 async function sayingOf(response: Response): Promise<string> {
   try {
     const { msg, message } = JSON.parse(await response.text())
-    return `: ${msg ?? message}`
+    return `: ${safe(String(msg ?? message))}`
   } catch {
     return ''
   }

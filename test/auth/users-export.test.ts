@@ -85,11 +85,16 @@ describe('what is told of it', () => {
       '{',
     ])
     await take(ask)
-    const log = await rows('SELECT action, data FROM leanto_auth_audit ORDER BY id')
-    expect(log.map(({ action, data }) => [action, JSON.parse(data)])).toEqual([
-      ['users_imported', { lines: 2, created: 1, updated: 0, exists: 0, refused: 1 }],
-      ['users_exported', { after: '', count: 1 }],
-    ])
+    // It is written after the answer.
+    await vi.waitFor(async () => {
+      const log = await rows(
+        'SELECT action, data FROM leanto_auth_audit ORDER BY created_at, action DESC',
+      )
+      expect(log.map(({ action, data }) => [action, JSON.parse(data)])).toEqual([
+        ['users_imported', { lines: 2, created: 1, updated: 0, exists: 0, refused: 1 }],
+        ['users_exported', { after: '', count: 1 }],
+      ])
+    })
     expect(said.join('\n')).not.toMatch(new RegExp(`${secret}|LAwy47Buq3B7`))
   })
 })

@@ -11,8 +11,6 @@ import {
   betterAuthSecret,
   betterAuthTotp,
   betterAuthUsers,
-  clerkRows,
-  clerkUsers,
   csvOf,
   firebaseUsers,
   hashConfig,
@@ -22,6 +20,7 @@ import {
   totpKey,
   totpOf,
 } from './vendor-dumps.ts'
+import { clerkRows, clerkUsers } from './vendor-dumps-clerk.ts'
 
 /*
  * Dumps of every place are brought into a real app in workerd, and whoever is in them signs in there by the stock client, with

@@ -71,9 +71,10 @@ export function auth<Env>(base: Base<Env>, options: AuthOptions<Env>): Auth {
   }
   const { routes, table } = routesOf(
     { base, render: renderFault, bug: renderBug },
-    withClosed([...authRoutes(doors), ...parts.flatMap((part) => part.routes?.(doors) ?? [])]).map(
-      guarded(parts),
-    ),
+    withClosed([
+      ...authRoutes(doors),
+      ...parts.flatMap((part) => part.routes?.(doors) ?? []).sort(exactFirst),
+    ]).map(guarded(parts)),
   )
   return Object.freeze({
     name: 'auth',
@@ -87,6 +88,9 @@ export function auth<Env>(base: Base<Env>, options: AuthOptions<Env>): Auth {
     ...verbs,
   })
 }
+
+/** No part's `/admin/users/:user_id` may answer what is another one's `/admin/users/export`, however they are listed. */
+const exactFirst = ([, a]: Route, [, b]: Route) => Number(a.includes(':')) - Number(b.includes(':'))
 
 const byId = (a: Migration, b: Migration) => (a.id < b.id ? -1 : 1)
 

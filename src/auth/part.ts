@@ -113,6 +113,8 @@ export interface AuthPart {
   readonly claimed?: (scope: Scope, user: Condition) => readonly Statement[]
   /** Joins the batch that deletes a user. */
   readonly removed?: (scope: Scope, userId: string) => readonly Statement[]
+  /** What of this part goes along with users who move: the `field` of a `Moved` that `moving` must then be given. */
+  readonly moves?: string
   /** Joins the batch that ends a user's sessions: those elsewhere, which other issuers' tokens are of, end as well. */
   readonly ended?: (scope: Scope, ending: Ending) => readonly Statement[]
   /** Hears of what is stored, after the answer. */
@@ -154,6 +156,36 @@ export interface AuthPart {
   ) => void | Promise<void>
   /** Joins the upkeep's batch. */
   readonly purge?: (scope: Scope) => readonly Statement[]
+}
+
+/**
+ * What a part keeps of users, as far as it goes along when they move here or away. Apart from the part itself, so that
+ * nobody carries it who moves nobody: `moving({ parts: [movedFactors] })`.
+ */
+export interface Moved {
+  /** Its name in a user's line, which has a list there. */
+  readonly field: string
+  /** SQL over the user `u`: a JSON list of what is kept. */
+  readonly column: string
+  /** What `column` read, as it leaves: text that is sealed here is of no use elsewhere. */
+  readonly exported: (scope: Scope, kept: readonly never[]) => Promise<readonly object[]>
+  /**
+   * Checks the list of a line.
+   *
+   * @returns Rows for `store`, and a word for each entry that cannot be kept.
+   * @throws {Fault} `validation_failed`: the user is refused.
+   */
+  readonly imported: (
+    scope: Scope,
+    userId: string,
+    list: readonly unknown[],
+  ) => Promise<{ rows: readonly object[]; notes: readonly string[] }>
+  /** Joins the batch that stores users. @param replaced JSON list of the ids of those who lose what they had. */
+  readonly store: (
+    scope: Scope,
+    rows: readonly object[],
+    replaced: string | null,
+  ) => readonly Statement[]
 }
 
 /** Tells of a user who was made. */

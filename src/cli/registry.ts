@@ -45,6 +45,7 @@ const registry: Record<string, Entry> = {
     module: 'auth',
     load: async () => (await import('../auth/impersonation/migrations.ts')).impersonationMigrations,
   },
+  'auth/moving': { module: 'auth', load: async () => [] },
   'auth/passwords': { module: 'auth', load: async () => [] },
   'auth/providers': { module: 'auth', load: async () => [] },
   data: {

@@ -98,11 +98,13 @@ const replier =
   (scope, request, session, response = Response.json(session, { status: 200 })) =>
     parts.reduce((made, part) => part.reply?.(scope, request, session, made) ?? made, response)
 
-/** The port, past the parts that refuse whom it knows. */
+/** The port, past the parts that refuse whom it knows, or know more of them. */
 const admitting = (settings: Settings, { principal }: Identity): Identity => ({
   async principal(scope, request) {
-    const found = await principal(scope, request)
-    for (const part of settings.parts) await part.admit?.(settings, scope, found)
+    let found = await principal(scope, request)
+    for (const { admit } of settings.parts) await admit?.(settings, scope, found)
+    for (const { identified } of settings.parts)
+      found = (await identified?.(settings, scope, found)) ?? found
     return found
   },
 })

@@ -52,6 +52,8 @@ export interface MailTemplates {
   identity_unlinked(facts: MailFacts): Mailed
   factor_added(facts: MailFacts): Mailed
   factor_removed(facts: MailFacts): Mailed
+  /** `subject` is the organisation's name and `data.organization` what it is; its people wrote both. Has no `code`. */
+  organization_invite(facts: MailFacts): Mailed
 }
 
 /** For templates of your own. */
@@ -138,6 +140,12 @@ const defaultMails: MailTemplates = {
   factor_removed: tells(
     'A second factor was removed',
     ({ email, subject }) => `A second factor (${subject}) was removed from your account ${email}.`,
+  ),
+  organization_invite: tells(
+    'You have been invited',
+    ({ email, link, site }) =>
+      `You have been invited to join an organisation at ${site}. To accept, follow this link and sign in as ${email}:\n\n${link}`,
+    'If you do not know why, ignore this mail: nothing happens.',
   ),
 }
 

@@ -134,6 +134,12 @@ export interface AuthPart {
   ) => Record<string, unknown>
   /** Refuses whom other modules and the host's routes must not meet, although their token is good. */
   readonly admit?: (settings: Settings, scope: Scope, principal: Principal) => void | Promise<void>
+  /** Says more of whom other modules and the host's routes meet. */
+  readonly identified?: (
+    settings: Settings,
+    scope: Scope,
+    principal: Principal,
+  ) => Principal | Promise<Principal>
   /** Joins the upkeep's batch. */
   readonly purge?: (scope: Scope) => readonly Statement[]
 }

@@ -35,6 +35,10 @@ const registry: Record<string, Entry> = {
     module: 'auth',
     load: async () => (await import('../auth/passkeys/migrations.ts')).passkeyMigrations,
   },
+  'auth/organizations': {
+    module: 'auth',
+    load: async () => (await import('../auth/organizations/migrations.ts')).organizationMigrations,
+  },
   'auth/wallets': { module: 'auth', load: async () => [] },
   'auth/passwords': { module: 'auth', load: async () => [] },
   'auth/providers': { module: 'auth', load: async () => [] },

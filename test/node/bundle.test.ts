@@ -10,6 +10,7 @@ const ceilings: Record<string, number> = {
   // Each with all that it needs of `auth`, as if it were alone.
   'auth/mfa': 26 * 1024,
   'auth/passkeys': 23 * 1024,
+  'auth/organizations': 24 * 1024,
   'auth/wallets': 33 * 1024,
   'auth/admin': 23 * 1024,
   'auth/parts': 24 * 1024,
@@ -135,6 +136,14 @@ const exported: Record<string, string[]> = {
   'auth/admin': ['admin'],
   'auth/mfa': ['mfa', 'mfaFaults'],
   'auth/passkeys': ['passkeyFaults', 'passkeys'],
+  'auth/organizations': [
+    'authMembers',
+    'authOrganizations',
+    'authTeamMembers',
+    'authTeams',
+    'organizationFaults',
+    'organizations',
+  ],
   'auth/wallets': ['wallets'],
   'auth/parts': ['cookies', 'issuedKeys', 'sessions', 'trust', 'turnstile'],
   'auth/passwords': ['bcrypt', 'betterAuth', 'breached', 'common', 'firebase', 'pbkdf2', 'scrypt'],

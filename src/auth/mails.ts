@@ -143,8 +143,8 @@ const defaultMails: MailTemplates = {
   ),
   organization_invite: tells(
     'You have been invited',
-    ({ email, link, site }) =>
-      `You have been invited to join an organisation at ${site}. To accept, follow this link and sign in as ${email}:\n\n${link}`,
+    ({ email, link }) =>
+      `You have been invited to join an organisation. To accept, follow this link and sign in as ${email}:\n\n${link}`,
     'If you do not know why, ignore this mail: nothing happens.',
   ),
 }

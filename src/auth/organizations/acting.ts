@@ -92,7 +92,7 @@ export function standing(
     .bind(...session.values, organizationId, actor.userId)
 }
 
-/** @throws {Fault} `user_not_found`, `session_not_found`, `user_banned`, `no_authorization`, `reauthentication_needed` (403 each). */
+/** @throws {Fault} `user_not_found`, `session_not_found`, `user_banned`, `no_authorization` (403 each), `reauthentication_needed`. */
 export function checkUser(scope: Scope, read: unknown): SessionRow {
   const row = checkCaller(scope, read)
   if (row.is_anonymous === 1)

@@ -5,6 +5,7 @@ import { adminRows } from './fault-rows-admin.ts'
 import { cookieRows } from './fault-rows-cookies.ts'
 import { factors } from './fault-rows-factors.ts'
 import { links } from './fault-rows-links.ts'
+import { organizationRows } from './fault-rows-organizations.ts'
 import { passkeyRows } from './fault-rows-passkeys.ts'
 import { phones } from './fault-rows-phones.ts'
 import { providers } from './fault-rows-providers.ts'
@@ -22,6 +23,7 @@ const table = [
   ...adminRows,
   ...cookieRows,
   ...passkeyRows,
+  ...organizationRows,
 ]
 
 it('has a row for every endpoint', () => {

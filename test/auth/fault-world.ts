@@ -1,6 +1,7 @@
 import type { Session } from 'leanto/auth'
 import { admin } from 'leanto/auth/admin'
 import { mfa } from 'leanto/auth/mfa'
+import { organizations } from 'leanto/auth/organizations'
 import { cookies, issuedKeys, sessions } from 'leanto/auth/parts'
 import { passkeys } from 'leanto/auth/passkeys'
 import { wallets } from 'leanto/auth/wallets'
@@ -82,6 +83,7 @@ const options = (autoconfirm: boolean) => ({
     cookies(),
     passkeys(),
     wallets(),
+    organizations(),
     fake('google', answers),
   ],
   mailer: inbox.mailer,
@@ -141,7 +143,7 @@ async function expectWhole() {
     AND NOT EXISTS (SELECT 1 FROM leanto_auth_identities i WHERE i.user_id = u.id)`)
   await none(`SELECT u.id FROM leanto_auth_users u WHERE u.is_anonymous = 1
     AND NOT EXISTS (SELECT 1 FROM leanto_auth_sessions s WHERE s.user_id = u.id)`)
-  for (const table of ['identities', 'sessions', 'factors', 'passkeys', 'tokens'])
+  for (const table of ['identities', 'sessions', 'factors', 'passkeys', 'tokens', 'members'])
     await none(`SELECT * FROM leanto_auth_${table} WHERE user_id NOT IN (
       SELECT id FROM leanto_auth_users WHERE deleted_at IS NULL)`)
   // A session can be gone on with, by exactly one token, and says no more than was shown.

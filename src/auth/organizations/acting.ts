@@ -1,14 +1,26 @@
 import type { QueryResult, Statement } from '../../core/database.ts'
 import type { Scope } from '../../core/scope.ts'
+import type { Page } from '../admin/paging.ts'
 import { isGuestsStill, mayChange, sessionOf, signInFirst } from '../caller.ts'
 import { and, type Condition, condition } from '../condition.ts'
 import { authFaults } from '../faults.ts'
 import type { Caller } from '../session.ts'
 import { checkCaller } from '../user.ts'
 import type { SessionRow } from '../wire.ts'
-import type { Acting, Context, Counted, OrganizationChange } from './context.ts'
+import {
+  type Acting,
+  type Context,
+  type Counted,
+  type OrganizationChange,
+  tell,
+} from './context.ts'
 import { organizationFaults } from './faults.ts'
-import { type Organization, type OrganizationRow, toOrganization } from './organization.ts'
+import {
+  type Organization,
+  type OrganizationRow,
+  type Paged,
+  toOrganization,
+} from './organization.ts'
 import type { OrganizationPermission } from './roles.ts'
 
 /*
@@ -140,7 +152,7 @@ export async function act(
   return { role: checkStanding(context, scope, demand, first), results }
 }
 
-const selectOrganization = (scope: Scope, id: string): Statement =>
+export const selectOrganization = (scope: Scope, id: string): Statement =>
   scope.db.prepare('SELECT * FROM leanto_auth_organizations WHERE id = ?').bind(id)
 
 /**
@@ -173,4 +185,75 @@ export async function askHost(
   return answered === false ? Number.MAX_SAFE_INTEGER : answered
 }
 
-export const actorOf = ({ actor }: Acting): string | null => actor?.userId ?? null
+const actorOf = ({ actor }: Acting): string | null => actor?.userId ?? null
+
+/** What is done, and about whom. */
+type Doing = Omit<OrganizationChange, 'actorId' | 'organizationId' | 'network'> & {
+  permission?: OrganizationPermission | undefined
+  /** Of what there may be so many. */
+  counted?: Counted
+  /** What else must hold of the member `a`. */
+  more?: Condition | undefined
+}
+
+type Row = Record<string, unknown>
+
+/**
+ * Does something for whoever acts, once the host was asked. One trip, and what `askHost` costs.
+ *
+ * @param statements Each that writes asks `allowed`; of what is counted there may be `most`.
+ * @returns The first row of each, and what tells of it.
+ * @throws {Fault} What `askHost` and `act` throw.
+ */
+export async function change(
+  context: Context,
+  scope: Scope,
+  input: Acting & { organizationId: string },
+  { permission, counted, more, ...doing }: Doing,
+  statements: (allowed: Condition, most: number) => readonly Statement[],
+): Promise<{
+  role: string | undefined
+  rows: (Row | undefined)[]
+  done: (more?: Partial<OrganizationChange>) => void
+}> {
+  const { organizationId, actor, network } = input
+  const demand = { actor, organizationId, permission }
+  const most = await askHost(context, scope, demand, { ...doing, network }, counted)
+  const allowed = may(context, scope, demand, more)
+  const { role, results } = await act(context, scope, demand, statements(allowed, most))
+  return {
+    role,
+    rows: results.map(({ results: [row] }) => row),
+    done: (also) =>
+      tell(context, scope, {
+        ...{ ...doing, network, organizationId, actorId: actorOf(input) },
+        ...also,
+      }),
+  }
+}
+
+/**
+ * A page of what an organisation has, and how many there are. One trip.
+ *
+ * @param list.counted What is counted in place of `from`, with the same values.
+ * @throws {Fault} What `act` throws.
+ */
+export async function page<Of, Item>(
+  context: Context,
+  scope: Scope,
+  { page, perPage, ...demand }: Demand & Page,
+  list: { select: string; from: string; counted?: string; order: string; values: unknown[] },
+  toItem: (row: Of) => Item,
+): Promise<Paged<Item>> {
+  const { select, from, counted = from, order, values } = list
+  const { results } = await act(context, scope, demand, [
+    scope.db
+      .prepare(`SELECT ${select} FROM ${from} ORDER BY ${order} LIMIT ? OFFSET ?`)
+      .bind(...values, perPage, (page - 1) * perPage),
+    scope.db.prepare(`SELECT count(*) AS total FROM ${counted}`).bind(...values),
+  ])
+  return {
+    items: ((results[0]?.results ?? []) as Of[]).map(toItem),
+    total: Number(results[1]?.results[0]?.total),
+  }
+}

@@ -5,11 +5,11 @@ import { hash, randomToken } from '../../core/secret.ts'
 import { requireEmail } from '../address.ts'
 import type { Page } from '../admin/paging.ts'
 import { type Budget, checkSpent, giveBack, messageBudgets, spendAll, within } from '../budget.ts'
-import { and, condition } from '../condition.ts'
+import { and, type Condition, condition } from '../condition.ts'
 import { sendMail } from '../mails.ts'
 import { checkRedirect, withParameters } from '../redirect.ts'
-import { act, actorOf, askHost, may, mayGive } from './acting.ts'
-import { type Acting, type Context, tell } from './context.ts'
+import { act, askHost, change, may, mayGive, page, selectOrganization } from './acting.ts'
+import { type Acting, type Context, type OrganizationChange, tell } from './context.ts'
 import { organizationFaults } from './faults.ts'
 import { checkRole, gives } from './members.ts'
 import { iso, type OrganizationRow, type Paged } from './organization.ts'
@@ -56,23 +56,19 @@ export const invitationColumns =
 /** Past their time they are gone, whether or not they were removed. One trip. @throws {Fault} What `act` throws. */
 export const listInvitations =
   (context: Context) =>
-  async (
-    scope: Scope,
-    { page, perPage, actor, organizationId }: Acting & Page & { organizationId: string },
-  ): Promise<Paged<Invitation>> => {
-    const from = 'FROM leanto_auth_invitations WHERE organization_id = ? AND expires_at > ?'
-    const demand = { actor, organizationId, permission: 'invitations:manage' } as const
-    const { results } = await act(context, scope, demand, [
-      scope.db
-        .prepare(`SELECT ${invitationColumns} ${from} ORDER BY email LIMIT ? OFFSET ?`)
-        .bind(organizationId, scope.now(), perPage, (page - 1) * perPage),
-      scope.db.prepare(`SELECT count(*) AS total ${from}`).bind(organizationId, scope.now()),
-    ])
-    return {
-      items: ((results[0]?.results ?? []) as unknown as InvitationRow[]).map(toInvitation),
-      total: Number(results[1]?.results[0]?.total),
-    }
-  }
+  (scope: Scope, input: Acting & Page & { organizationId: string }): Promise<Paged<Invitation>> =>
+    page(
+      context,
+      scope,
+      { ...input, permission: 'invitations:manage' },
+      {
+        select: invitationColumns,
+        from: 'leanto_auth_invitations WHERE organization_id = ? AND expires_at > ?',
+        order: 'email',
+        values: [input.organizationId, scope.now()],
+      },
+      toInvitation,
+    )
 
 /**
  * What a mail to someone who need not have an account spends: of the network, of the organisation, of the inbox. Only of whom
@@ -93,26 +89,20 @@ async function budgetsOf(
 function deliver(
   { settings, invitationSeconds }: Context,
   scope: Scope,
-  row: InvitationRow & { organization: OrganizationRow },
-  {
-    token,
-    redirectTo,
-    inviter,
-  }: { token: string; redirectTo: string | undefined; inviter: string | null },
+  { email, role, invited_by }: InvitationRow,
+  { id, name, slug }: OrganizationRow,
+  { token, redirectTo }: { token: string; redirectTo: string | undefined },
 ): void {
-  const link = withParameters(
-    checkRedirect(settings, scope, redirectTo),
-    { invitation_token: token },
-    'fragment',
-  )
-  const { email, role, organization } = row
-  const { id, name, slug } = organization
   sendMail(settings, scope, 'organization_invite', {
     email,
-    link,
+    link: withParameters(
+      checkRedirect(settings, scope, redirectTo),
+      { invitation_token: token },
+      'fragment',
+    ),
     minutes: Math.floor(invitationSeconds / 60),
     subject: name,
-    data: { organization: { id, name, slug }, role, invited_by: inviter },
+    data: { organization: { id, name, slug }, role, invited_by },
   })
 }
 
@@ -137,11 +127,11 @@ export interface Invite extends Acting {
 export const invite =
   (context: Context) =>
   async (scope: Scope, input: Invite): Promise<Invitation> => {
-    const { organizationId, actor, network, redirectTo } = input
+    const { organizationId, actor, network } = input
     const email = requireEmail(input.email)
     const given = checkRole(context, input.role ?? 'member')
     const teams = JSON.stringify([...new Set(input.teamIds ?? [])])
-    const demand = { actor, organizationId, permission: 'invitations:manage' } as const
+    const demand = { actor, organizationId, permission } as const
     const change = {
       action: 'organization_invitation_created',
       email,
@@ -167,63 +157,78 @@ export const invite =
     const { member, strange } = found.results[1]?.results[0] ?? {}
     if (strange) throw organizationFaults.organization_team_not_found()
     if (member) throw organizationFaults.organization_member_exists()
-    const organization = found.results[0]?.results[0] as unknown as OrganizationRow
-
-    const budgets = await budgetsOf(context, scope, { actor, network, organizationId, email })
-    const token = randomToken()
-    const now = scope.now()
-    const allowed = and(
-      may(context, scope, demand, mayGive(context, condition('?', given))),
-      ...budgets.map(within),
+    const organization = found.results[0]?.results[0]
+    const row = await send(context, scope, input, { ...change, organization }, (token, allowed) =>
+      scope.db
+        .prepare(
+          `INSERT INTO leanto_auth_invitations
+             (id, organization_id, email, role, team_ids, hash, invited_by, created_at, expires_at)
+           SELECT ?, o.id, ?, ?, ?, ?, ?, ?, ? FROM leanto_auth_organizations o
+           WHERE o.id = ? AND ${allowed.sql}
+             AND (SELECT count(*) FROM leanto_auth_invitations i
+                  WHERE i.organization_id = o.id AND i.expires_at > ? AND i.email <> ?) < ?
+           ON CONFLICT (organization_id, email) DO UPDATE SET role = excluded.role,
+             team_ids = excluded.team_ids, hash = excluded.hash, invited_by = excluded.invited_by,
+             created_at = excluded.created_at, expires_at = excluded.expires_at
+           RETURNING ${invitationColumns}`,
+        )
+        .bind(
+          ...[uuidv7(scope.now()), email, given, teams, token.hash, token.by, scope.now()],
+          ...[token.expiresAt, organizationId, ...allowed.values, scope.now(), email, most],
+        ),
     )
-    const insert = scope.db
-      .prepare(
-        `INSERT INTO leanto_auth_invitations
-           (id, organization_id, email, role, team_ids, hash, invited_by, created_at, expires_at)
-         SELECT ?, o.id, ?, ?, ?, ?, ?, ?, ? FROM leanto_auth_organizations o
-         WHERE o.id = ? AND ${allowed.sql}
-           AND (SELECT count(*) FROM leanto_auth_invitations i
-                WHERE i.organization_id = o.id AND i.expires_at > ? AND i.email <> ?) < ?
-         ON CONFLICT (organization_id, email) DO UPDATE SET role = excluded.role,
-           team_ids = excluded.team_ids, hash = excluded.hash, invited_by = excluded.invited_by,
-           created_at = excluded.created_at, expires_at = excluded.expires_at
-         RETURNING ${invitationColumns}`,
-      )
-      .bind(
-        ...[uuidv7(now), email, given, teams, await hash(token), actorOf(input), now],
-        ...[now + context.invitationSeconds * 1000, organizationId, ...allowed.values],
-        ...[now, email, most],
-      )
-    const row = await spending(scope, budgets, insert)
     if (!row) throw organizationFaults.organization_limit()
-    deliver(
-      context,
-      scope,
-      { ...row, organization },
-      { token, redirectTo, inviter: actorOf(input) },
-    )
-    tell(context, scope, { ...change, organizationId, actorId: actorOf(input) })
     return toInvitation(row)
   }
 
-/** One trip. A failure of ours spends nothing. @throws {Fault} `rate_limited`. */
-async function spending(
+/**
+ * Stores an invitation and mails it. One trip. A failure of ours spends nothing.
+ *
+ * @returns Nothing if it was not stored.
+ * @throws {Fault} `rate_limited`.
+ */
+async function send(
+  context: Context,
   scope: Scope,
-  budgets: readonly Budget[],
-  write: Statement,
+  input: Acting & { organizationId: string; redirectTo?: string | undefined },
+  told: Told & { email: string; role: string; organization: unknown },
+  write: (
+    token: { hash: string; by: string | null; expiresAt: number },
+    allowed: Condition,
+  ) => Statement,
 ): Promise<InvitationRow | undefined> {
-  const results = await scope.db.batch([...spendAll(scope, budgets), write])
+  const { organizationId, actor, redirectTo } = input
+  const { organization, ...change } = told
+  const budgets = await budgetsOf(context, scope, { ...input, email: told.email })
+  const token = randomToken()
+  const by = actor?.userId ?? null
+  const expiresAt = scope.now() + context.invitationSeconds * 1000
+  const allowed = and(
+    may(
+      context,
+      scope,
+      { actor, organizationId, permission },
+      mayGive(context, condition('?', told.role)),
+    ),
+    ...budgets.map(within),
+  )
+  const statement = write({ hash: await hash(token), by, expiresAt }, allowed)
+  const results = await scope.db.batch([...spendAll(scope, budgets), statement])
   try {
     checkSpent(scope, budgets, results)
-    return results.at(-1)?.results[0] as unknown as InvitationRow | undefined
   } catch (error) {
     giveBack(scope, budgets, error)
     throw error
   }
+  const row = results.at(-1)?.results[0] as unknown as InvitationRow | undefined
+  if (!row) return undefined
+  deliver(context, scope, row, organization as OrganizationRow, { token, redirectTo })
+  tell(context, scope, { ...change, organizationId, actorId: by })
+  return row
 }
 
-const selectOrganization = (scope: Scope, id: string): Statement =>
-  scope.db.prepare('SELECT * FROM leanto_auth_organizations WHERE id = ?').bind(id)
+type Told = Omit<OrganizationChange, 'actorId' | 'organizationId'>
+const permission = 'invitations:manage'
 
 export interface OneInvitation extends Acting {
   organizationId: string
@@ -242,8 +247,8 @@ export const resendInvitation =
     scope: Scope,
     input: OneInvitation & { redirectTo?: string | undefined },
   ): Promise<Invitation> => {
-    const { organizationId, invitationId, actor, network, redirectTo } = input
-    const demand = { actor, organizationId, permission: 'invitations:manage' } as const
+    const { organizationId, invitationId, actor, network } = input
+    const demand = { actor, organizationId, permission } as const
     const found = await act(context, scope, demand, [
       selectOrganization(scope, organizationId),
       scope.db
@@ -259,35 +264,22 @@ export const resendInvitation =
     if (found.role !== undefined && !gives(context, found.role, role))
       throw organizationFaults.organization_forbidden()
     const change = { action: 'organization_invitation_created', email, role, network } as const
-    if (context.before)
-      await context.before(scope, { ...change, organizationId, actorId: actorOf(input) })
-    const budgets = await budgetsOf(context, scope, { actor, network, organizationId, email })
-    const token = randomToken()
-    const now = scope.now()
-    const allowed = and(
-      may(context, scope, demand, mayGive(context, condition('i.role'))),
-      ...budgets.map(within),
+    const actorId = actor?.userId ?? null
+    await context.before?.(scope, { ...change, organizationId, actorId })
+    const organization = found.results[0]?.results[0]
+    const row = await send(context, scope, input, { ...change, organization }, (token, allowed) =>
+      scope.db
+        .prepare(
+          `UPDATE leanto_auth_invitations SET hash = ?, invited_by = ?, expires_at = ?
+           WHERE id = ? AND organization_id = ? AND role = ? AND ${allowed.sql}
+           RETURNING ${invitationColumns}`,
+        )
+        .bind(
+          ...[token.hash, token.by, token.expiresAt, invitationId, organizationId, role],
+          ...allowed.values,
+        ),
     )
-    const update = scope.db
-      .prepare(
-        `UPDATE leanto_auth_invitations AS i SET hash = ?, invited_by = ?, expires_at = ?
-         WHERE i.id = ? AND i.organization_id = ? AND ${allowed.sql}
-         RETURNING ${invitationColumns}`,
-      )
-      .bind(
-        ...[await hash(token), actorOf(input), now + context.invitationSeconds * 1000],
-        ...[invitationId, organizationId, ...allowed.values],
-      )
-    const row = await spending(scope, budgets, update)
     if (!row) throw organizationFaults.invitation_not_found()
-    const organization = found.results[0]?.results[0] as unknown as OrganizationRow
-    deliver(
-      context,
-      scope,
-      { ...row, organization },
-      { token, redirectTo, inviter: actorOf(input) },
-    )
-    tell(context, scope, { ...change, organizationId, actorId: actorOf(input) })
     return toInvitation(row)
   }
 
@@ -295,12 +287,10 @@ export const resendInvitation =
 export const revokeInvitation =
   (context: Context) =>
   async (scope: Scope, input: OneInvitation): Promise<void> => {
-    const { organizationId, invitationId, actor, network } = input
-    const demand = { actor, organizationId, permission: 'invitations:manage' } as const
-    const change = { action: 'organization_invitation_revoked', network } as const
-    await askHost(context, scope, demand, change)
-    const allowed = may(context, scope, demand)
-    const { results } = await act(context, scope, demand, [
+    const { organizationId, invitationId } = input
+    const action = 'organization_invitation_revoked'
+    const doing = { action, permission: 'invitations:manage' } as const
+    const { rows, done } = await change(context, scope, input, doing, (allowed) => [
       scope.db
         .prepare(
           `DELETE FROM leanto_auth_invitations WHERE id = ? AND organization_id = ?
@@ -308,7 +298,7 @@ export const revokeInvitation =
         )
         .bind(invitationId, organizationId, ...allowed.values),
     ])
-    const email = results[0]?.results[0]?.email as string | undefined
+    const email = rows[0]?.email as string | undefined
     if (!email) throw organizationFaults.invitation_not_found()
-    tell(context, scope, { ...change, email, organizationId, actorId: actorOf(input) })
+    done({ email })
   }

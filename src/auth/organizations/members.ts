@@ -5,8 +5,8 @@ import { refuse } from '../body.ts'
 import { condition } from '../condition.ts'
 import { authFaults } from '../faults.ts'
 import type { Caller } from '../session.ts'
-import { act, actorOf, askHost, may, mayGive } from './acting.ts'
-import { type Acting, type Context, tell } from './context.ts'
+import { change, mayGive, page } from './acting.ts'
+import type { Acting, Context } from './context.ts'
 import { organizationFaults } from './faults.ts'
 import { iso, type Paged } from './organization.ts'
 
@@ -52,27 +52,21 @@ export interface OneMember extends Acting {
 /** The members by their ids, which is by the age of their accounts. One trip. @throws {Fault} What `act` throws. */
 export const listMembers =
   (context: Context) =>
-  async (
-    scope: Scope,
-    { page, perPage, ...input }: Acting & Page & { organizationId: string },
-  ): Promise<Paged<Member>> => {
-    const { results } = await act(context, scope, input, [
-      scope.db
-        .prepare(
-          `SELECT ${memberColumns} FROM leanto_auth_members m
-           JOIN leanto_auth_users u ON u.id = m.user_id
-           WHERE m.organization_id = ? ORDER BY m.user_id LIMIT ? OFFSET ?`,
-        )
-        .bind(input.organizationId, perPage, (page - 1) * perPage),
-      scope.db
-        .prepare('SELECT count(*) AS total FROM leanto_auth_members WHERE organization_id = ?')
-        .bind(input.organizationId),
-    ])
-    return {
-      items: ((results[0]?.results ?? []) as unknown as MemberRow[]).map(toMember),
-      total: Number(results[1]?.results[0]?.total),
-    }
-  }
+  (scope: Scope, input: Acting & Page & { organizationId: string }): Promise<Paged<Member>> =>
+    page(
+      context,
+      scope,
+      input,
+      {
+        select: memberColumns,
+        from: `leanto_auth_members m JOIN leanto_auth_users u ON u.id = m.user_id
+          WHERE m.organization_id = ?`,
+        counted: 'leanto_auth_members WHERE organization_id = ?',
+        order: 'm.user_id',
+        values: [input.organizationId],
+      },
+      toMember,
+    )
 
 export const selectMember = (scope: Scope, { organizationId, userId }: OneMember): Statement =>
   scope.db
@@ -110,18 +104,17 @@ export const gives = ({ roles }: Context, giver: string, given: string): boolean
 export const updateMember =
   (context: Context) =>
   async (scope: Scope, input: OneMember & { role: string }): Promise<Member> => {
-    const { organizationId, userId, actor, network } = input
+    const { organizationId, userId } = input
     const given = checkRole(context, input.role)
-    const demand = { actor, organizationId, permission: 'members:manage' } as const
-    const change = { action: 'organization_member_updated', userId, role: given, network } as const
-    await askHost(context, scope, demand, change)
-    const allowed = may(
-      context,
-      scope,
-      demand,
-      mayGive(context, condition('m.role'), condition('?', given)),
-    )
-    const { role, results } = await act(context, scope, demand, [
+    const doing = {
+      ...({ action: 'organization_member_updated', permission: 'members:manage' } as const),
+      ...{
+        userId,
+        role: given,
+        more: mayGive(context, condition('m.role'), condition('?', given)),
+      },
+    }
+    const { role, rows, done } = await change(context, scope, input, doing, (allowed) => [
       selectMember(scope, input),
       scope.db
         .prepare(
@@ -132,12 +125,11 @@ export const updateMember =
         )
         .bind(given, scope.now(), organizationId, userId, ...allowed.values, given),
     ])
-    const before = results[0]?.results[0] as MemberRow | undefined
+    const before = rows[0] as MemberRow | undefined
     if (!before) throw organizationFaults.organization_member_not_found()
-    const row = results[1]?.results[0] as MemberRow | undefined
-    if (!row) throw refused(context, role, before.role, given)
-    tell(context, scope, { ...change, organizationId, actorId: actorOf(input) })
-    return toMember({ ...before, ...row })
+    if (!rows[1]) throw refused(context, role, before.role, given)
+    done()
+    return toMember({ ...before, ...rows[1] })
   }
 
 /**
@@ -149,22 +141,15 @@ export const updateMember =
 export const removeMember =
   (context: Context) =>
   async (scope: Scope, input: OneMember): Promise<void> => {
-    const { organizationId, userId, actor, network } = input
+    const { organizationId, userId, actor } = input
     const leaves = actor?.userId === userId
-    const demand = {
-      actor,
-      organizationId,
-      permission: leaves ? undefined : ('members:manage' as const),
+    const doing = {
+      ...({ action: 'organization_member_removed', userId } as const),
+      ...(leaves
+        ? {}
+        : { permission: 'members:manage' as const, more: mayGive(context, condition('m.role')) }),
     }
-    const change = { action: 'organization_member_removed', userId, network } as const
-    await askHost(context, scope, demand, change)
-    const allowed = may(
-      context,
-      scope,
-      demand,
-      leaves ? undefined : mayGive(context, condition('m.role')),
-    )
-    const { role, results } = await act(context, scope, demand, [
+    const { role, rows, done } = await change(context, scope, input, doing, (allowed) => [
       selectMember(scope, input),
       scope.db
         .prepare(
@@ -182,13 +167,13 @@ export const removeMember =
         )
         .bind(userId, organizationId),
     ])
-    const before = results[0]?.results[0] as MemberRow | undefined
+    const before = rows[0] as MemberRow | undefined
     if (!before) throw organizationFaults.organization_member_not_found()
-    if (!results[1]?.results[0])
+    if (!rows[1])
       throw leaves
         ? organizationFaults.organization_last_owner()
         : refused(context, role, before.role)
-    tell(context, scope, { ...change, organizationId, actorId: actorOf(input) })
+    done()
   }
 
 /**
@@ -200,35 +185,33 @@ export const removeMember =
 export const transferOrganization =
   (context: Context) =>
   async (scope: Scope, input: OneMember & { actor: Caller }): Promise<Member> => {
-    const { organizationId, userId, actor, network } = input
+    const { organizationId, userId, actor } = input
     if (userId === actor.userId) throw refuse('user_id must be another member’s')
-    const demand = { actor, organizationId, permission: 'organization:delete' } as const
-    const change = { action: 'organization_transferred', userId, role: 'owner', network } as const
-    await askHost(context, scope, demand, change)
-    const allowed = may(context, scope, demand, condition(`a.role = 'owner'`))
-    const set = (role: string, of: string, more: string, ...values: unknown[]) =>
-      scope.db
-        .prepare(
-          `UPDATE leanto_auth_members AS m SET role = ?, updated_at = ?
-           WHERE m.organization_id = ? AND m.user_id = ? AND ${allowed.sql} ${more} RETURNING user_id`,
-        )
-        .bind(role, scope.now(), organizationId, of, ...allowed.values, ...values)
-    const { role, results } = await act(context, scope, demand, [
-      set('owner', userId, ''),
-      set(
-        'admin',
-        actor.userId,
-        `AND ${anotherOwner} AND EXISTS (
-        SELECT 1 FROM leanto_auth_members n
-        WHERE n.organization_id = m.organization_id AND n.user_id = ? AND n.role = 'owner')`,
-        userId,
-      ),
-      selectMember(scope, input),
-    ])
+    const doing = {
+      ...({ action: 'organization_transferred', permission: 'organization:delete' } as const),
+      ...{ userId, role: 'owner', more: condition(`a.role = 'owner'`) },
+    }
+    const { role, rows, done } = await change(context, scope, input, doing, (allowed) => {
+      const set = (role: string, of: string, more: string, ...values: unknown[]) =>
+        scope.db
+          .prepare(
+            `UPDATE leanto_auth_members AS m SET role = ?, updated_at = ?
+             WHERE m.organization_id = ? AND m.user_id = ? AND ${allowed.sql} ${more}
+             RETURNING user_id`,
+          )
+          .bind(role, scope.now(), organizationId, of, ...allowed.values, ...values)
+      const made = `AND ${anotherOwner} AND EXISTS (SELECT 1 FROM leanto_auth_members n
+        WHERE n.organization_id = m.organization_id AND n.user_id = ? AND n.role = 'owner')`
+      return [
+        set('owner', userId, ''),
+        set('admin', actor.userId, made, userId),
+        selectMember(scope, input),
+      ]
+    })
     if (role !== 'owner') throw organizationFaults.organization_forbidden()
-    if (!results[0]?.results[0]) throw organizationFaults.organization_member_not_found()
-    tell(context, scope, { ...change, organizationId, actorId: actorOf(input) })
-    return toMember(results[2]?.results[0] as unknown as MemberRow)
+    if (!rows[0]) throw organizationFaults.organization_member_not_found()
+    done()
+    return toMember(rows[2] as unknown as MemberRow)
   }
 
 /** That a user may be in it, and there is room. */
@@ -250,9 +233,12 @@ export const putMember =
   async (scope: Scope, { organizationId, userId, role }: Joining): Promise<Member> => {
     const given = checkRole(context, role)
     const now = scope.now()
-    const change = { action: 'organization_member_added', userId, role: given } as const
-    const most = await askHost(context, scope, { organizationId }, change, 'members')
-    const { results } = await act(context, scope, { organizationId }, [
+    const of = { organizationId, userId }
+    const doing = {
+      ...({ action: 'organization_member_added', counted: 'members' } as const),
+      ...{ userId, role: given },
+    }
+    const { rows, done } = await change(context, scope, of, doing, (_, most) => [
       scope.db
         .prepare(
           `INSERT INTO leanto_auth_members AS m
@@ -266,7 +252,7 @@ export const putMember =
            RETURNING user_id`,
         )
         .bind(given, now, organizationId, userId, most),
-      selectMember(scope, { organizationId, userId }),
+      selectMember(scope, of),
       scope.db
         .prepare(
           `SELECT 1 FROM leanto_auth_users
@@ -274,12 +260,12 @@ export const putMember =
         )
         .bind(userId),
     ])
-    const [made, member, user] = results.map(({ results: [row] }) => row)
+    const [made, member, user] = rows
     if (!user) throw authFaults.user_not_found({ status: 404, message: 'User not found' })
     if (!made)
       throw member
         ? organizationFaults.organization_last_owner()
         : organizationFaults.organization_limit()
-    tell(context, scope, { ...change, organizationId, actorId: null })
+    done()
     return toMember(member as unknown as MemberRow)
   }

@@ -8,7 +8,7 @@ import { byId, type Condition, condition } from '../condition.ts'
 import { authFaults } from '../faults.ts'
 import { checkMetadata } from '../metadata.ts'
 import type { Metadata } from '../wire.ts'
-import { act, actorOf, askHost, checkUser, isUser, may, standing } from './acting.ts'
+import { act, change, checkUser, isUser, selectOrganization, standing } from './acting.ts'
 import { type Acting, type Context, tell } from './context.ts'
 import { organizationFaults } from './faults.ts'
 
@@ -106,8 +106,8 @@ export const createOrganization =
     const userId = actor?.userId ?? input.ownerId ?? ''
     const now = scope.now()
     const id = uuidv7(now)
-    const actorId = actorOf(input)
-    const change = { action: 'organization_created', organizationId: id, userId, network } as const
+    const actorId = actor?.userId ?? null
+    const made = { action: 'organization_created', organizationId: id, userId, network } as const
     if (actor) {
       if (!(await context.mayCreate(scope, { userId })))
         throw organizationFaults.organization_forbidden({
@@ -115,11 +115,11 @@ export const createOrganization =
         })
       if (context.before) checkUser(scope, await standing(scope, { actor }).first())
     }
-    await context.before?.(scope, { ...change, actorId })
+    await context.before?.(scope, { ...made, actorId })
     const user = actor
       ? isUser(scope, actor)
       : condition(`${byId(userId).sql} AND u.deleted_at IS NULL`, userId)
-    const [caller, made, , taken] = await scope.db.batch([
+    const [caller, inserted, , taken] = await scope.db.batch([
       actor
         ? standing(scope, { actor })
         : scope.db
@@ -152,14 +152,14 @@ export const createOrganization =
     if (actor) checkUser(scope, caller?.results[0])
     else if (!caller?.results[0])
       throw authFaults.user_not_found({ status: 404, message: 'User not found' })
-    const row = made?.results[0] as OrganizationRow | undefined
+    const row = inserted?.results[0] as OrganizationRow | undefined
     if (!row) {
       if (taken?.results[0]) throw organizationFaults.organization_slug_taken()
       throw organizationFaults.organization_limit({
         message: 'You own as many organizations as you may',
       })
     }
-    tell(context, scope, { ...change, actorId })
+    tell(context, scope, { ...made, actorId })
     return toOrganization(row, actor && 'owner')
   }
 
@@ -168,9 +168,7 @@ export const getOrganization =
   (context: Context) =>
   async (scope: Scope, input: Acting & { organizationId: string }): Promise<Organization> => {
     const { role, results } = await act(context, scope, input, [
-      scope.db
-        .prepare('SELECT * FROM leanto_auth_organizations WHERE id = ?')
-        .bind(input.organizationId),
+      selectOrganization(scope, input.organizationId),
     ])
     return toOrganization(results[0]?.results[0] as unknown as OrganizationRow, role)
   }
@@ -228,14 +226,11 @@ export const updateOrganization =
     scope: Scope,
     input: Acting & OrganizationAttributes & { organizationId: string },
   ): Promise<Organization> => {
-    const { organizationId, actor, network } = input
+    const { organizationId } = input
     const { name, slug, metadata, appMetadata } = checked(input)
-    const demand = { actor, organizationId, permission: 'organization:update' } as const
-    const change = { action: 'organization_updated', network } as const
-    await askHost(context, scope, demand, change)
-    const allowed = may(context, scope, demand)
+    const doing = { action: 'organization_updated', permission: 'organization:update' } as const
     const fits = (column: string) => `length(CAST(json_patch(o.${column}, ?) AS BLOB)) <= 8192`
-    const { role, results } = await act(context, scope, demand, [
+    const { role, rows, done } = await change(context, scope, input, doing, (allowed) => [
       scope.db
         .prepare(
           `UPDATE leanto_auth_organizations AS o SET name = coalesce(?, name),
@@ -252,13 +247,12 @@ export const updateOrganization =
         ),
       slugTaken(scope, slug, organizationId),
     ])
-    const row = results[0]?.results[0] as OrganizationRow | undefined
-    if (!row) {
-      if (results[1]?.results[0]) throw organizationFaults.organization_slug_taken()
+    if (!rows[0]) {
+      if (rows[1]) throw organizationFaults.organization_slug_taken()
       throw refuse('metadata: at most 8192 bytes as JSON')
     }
-    tell(context, scope, { ...change, organizationId, actorId: actorOf(input) })
-    return toOrganization(row, role)
+    done()
+    return toOrganization(rows[0] as unknown as OrganizationRow, role)
   }
 
 /** What is an organisation's, and is gone with it. @param gone Selects organisations by `organization_id`. */
@@ -272,23 +266,18 @@ export const leftovers = (scope: Scope, gone: Condition): Statement[] =>
 export const deleteOrganization =
   (context: Context) =>
   async (scope: Scope, input: Acting & { organizationId: string }): Promise<void> => {
-    const { organizationId, actor, network } = input
-    const demand = { actor, organizationId, permission: 'organization:delete' } as const
-    const change = { action: 'organization_deleted', network } as const
-    await askHost(context, scope, demand, change)
-    const allowed = may(context, scope, demand)
-    await act(context, scope, demand, [
+    const { organizationId } = input
+    const doing = { action: 'organization_deleted', permission: 'organization:delete' } as const
+    const gone = condition(
+      `organization_id = ?1
+         AND NOT EXISTS (SELECT 1 FROM leanto_auth_organizations o WHERE o.id = ?1)`,
+      organizationId,
+    )
+    const { done } = await change(context, scope, input, doing, (allowed) => [
       scope.db
         .prepare(`DELETE FROM leanto_auth_organizations WHERE id = ? AND ${allowed.sql}`)
         .bind(organizationId, ...allowed.values),
-      ...leftovers(
-        scope,
-        condition(
-          `organization_id = ?1
-             AND NOT EXISTS (SELECT 1 FROM leanto_auth_organizations o WHERE o.id = ?1)`,
-          organizationId,
-        ),
-      ),
+      ...leftovers(scope, gone),
     ])
-    tell(context, scope, { ...change, organizationId, actorId: actorOf(input) })
+    done()
   }

@@ -1,8 +1,9 @@
+import type { Statement } from '../../core/database.ts'
 import { uuidv7 } from '../../core/id.ts'
 import type { Scope } from '../../core/scope.ts'
 import type { Page } from '../admin/paging.ts'
-import { act, actorOf, askHost, may } from './acting.ts'
-import { type Acting, type Context, tell } from './context.ts'
+import { act, change, page } from './acting.ts'
+import type { Acting, Context } from './context.ts'
 import { organizationFaults } from './faults.ts'
 import { type Member, type MemberRow, memberColumns, selectMember, toMember } from './members.ts'
 import { checkName, iso, type Paged } from './organization.ts'
@@ -42,26 +43,19 @@ const permission = 'teams:manage'
 /** By name. One trip. @throws {Fault} What `act` throws. */
 export const listTeams =
   (context: Context) =>
-  async (
-    scope: Scope,
-    { page, perPage, ...input }: Acting & Page & { organizationId: string },
-  ): Promise<Paged<Team>> => {
-    const { results } = await act(context, scope, input, [
-      scope.db
-        .prepare(
-          `SELECT * FROM leanto_auth_teams WHERE organization_id = ?
-           ORDER BY name LIMIT ? OFFSET ?`,
-        )
-        .bind(input.organizationId, perPage, (page - 1) * perPage),
-      scope.db
-        .prepare('SELECT count(*) AS total FROM leanto_auth_teams WHERE organization_id = ?')
-        .bind(input.organizationId),
-    ])
-    return {
-      items: ((results[0]?.results ?? []) as unknown as TeamRow[]).map(toTeam),
-      total: Number(results[1]?.results[0]?.total),
-    }
-  }
+  (scope: Scope, input: Acting & Page & { organizationId: string }): Promise<Paged<Team>> =>
+    page(
+      context,
+      scope,
+      input,
+      {
+        select: '*',
+        from: 'leanto_auth_teams WHERE organization_id = ?',
+        order: 'name',
+        values: [input.organizationId],
+      },
+      toTeam,
+    )
 
 /**
  * One trip; one more if the host is asked before, or says how many there may be.
@@ -71,17 +65,13 @@ export const listTeams =
 export const createTeam =
   (context: Context) =>
   async (scope: Scope, input: Acting & { organizationId: string; name: string }): Promise<Team> => {
-    const { organizationId, actor, network } = input
+    const { organizationId } = input
     const name = checkName(input.name)
-    const demand = { actor, organizationId, permission } as const
-    const change = { action: 'organization_team_created', network } as const
-    const most = await askHost(context, scope, demand, change, 'teams')
-    const allowed = may(context, scope, demand)
     const now = scope.now()
-    const { results } = await act(context, scope, demand, [
-      scope.db
-        .prepare('SELECT 1 FROM leanto_auth_teams WHERE organization_id = ? AND name = ?')
-        .bind(organizationId, name),
+    const id = uuidv7(now)
+    const doing = { action: 'organization_team_created', permission, counted: 'teams' } as const
+    const { rows, done } = await change(context, scope, input, doing, (allowed, most) => [
+      named(scope, organizationId, name, id),
       scope.db
         .prepare(
           `INSERT INTO leanto_auth_teams
@@ -89,14 +79,19 @@ export const createTeam =
              AND (SELECT count(*) FROM leanto_auth_teams t WHERE t.organization_id = o.id) < ?
            ON CONFLICT (organization_id, name) DO NOTHING RETURNING *`,
         )
-        .bind(uuidv7(now), name, now, now, organizationId, ...allowed.values, most),
+        .bind(id, name, now, now, organizationId, ...allowed.values, most),
     ])
-    if (results[0]?.results[0]) throw organizationFaults.organization_team_exists()
-    const row = results[1]?.results[0] as TeamRow | undefined
-    if (!row) throw organizationFaults.organization_limit()
-    tell(context, scope, { ...change, teamId: row.id, organizationId, actorId: actorOf(input) })
-    return toTeam(row)
+    if (rows[0]) throw organizationFaults.organization_team_exists()
+    if (!rows[1]) throw organizationFaults.organization_limit()
+    done({ teamId: id })
+    return toTeam(rows[1] as unknown as TeamRow)
   }
+
+/** Another team of this name. */
+const named = (scope: Scope, organizationId: string, name: string, id: string): Statement =>
+  scope.db
+    .prepare('SELECT 1 FROM leanto_auth_teams WHERE organization_id = ? AND name = ? AND id <> ?')
+    .bind(organizationId, name, id)
 
 /**
  * One trip; one more if the host is asked before.
@@ -106,18 +101,11 @@ export const createTeam =
 export const updateTeam =
   (context: Context) =>
   async (scope: Scope, input: OneTeam & { name: string }): Promise<Team> => {
-    const { organizationId, teamId, actor, network } = input
+    const { organizationId, teamId } = input
     const name = checkName(input.name)
-    const demand = { actor, organizationId, permission } as const
-    const change = { action: 'organization_team_updated', teamId, network } as const
-    await askHost(context, scope, demand, change)
-    const allowed = may(context, scope, demand)
-    const { results } = await act(context, scope, demand, [
-      scope.db
-        .prepare(
-          'SELECT 1 FROM leanto_auth_teams WHERE organization_id = ? AND name = ? AND id <> ?',
-        )
-        .bind(organizationId, name, teamId),
+    const doing = { action: 'organization_team_updated', teamId, permission } as const
+    const { rows, done } = await change(context, scope, input, doing, (allowed) => [
+      named(scope, organizationId, name, teamId),
       scope.db
         .prepare(
           `UPDATE OR IGNORE leanto_auth_teams SET name = ?, updated_at = ?
@@ -125,25 +113,21 @@ export const updateTeam =
         )
         .bind(name, scope.now(), teamId, organizationId, ...allowed.values),
     ])
-    const row = results[1]?.results[0] as TeamRow | undefined
-    if (!row)
-      throw results[0]?.results[0]
+    if (!rows[1])
+      throw rows[0]
         ? organizationFaults.organization_team_exists()
         : organizationFaults.organization_team_not_found()
-    tell(context, scope, { ...change, organizationId, actorId: actorOf(input) })
-    return toTeam(row)
+    done()
+    return toTeam(rows[1] as unknown as TeamRow)
   }
 
 /** One trip; one more if the host is asked before. @throws {Fault} What `act` throws, `organization_team_not_found`. */
 export const deleteTeam =
   (context: Context) =>
   async (scope: Scope, input: OneTeam): Promise<void> => {
-    const { organizationId, teamId, actor, network } = input
-    const demand = { actor, organizationId, permission } as const
-    const change = { action: 'organization_team_deleted', teamId, network } as const
-    await askHost(context, scope, demand, change)
-    const allowed = may(context, scope, demand)
-    const { results } = await act(context, scope, demand, [
+    const { organizationId, teamId } = input
+    const doing = { action: 'organization_team_deleted', teamId, permission } as const
+    const { rows, done } = await change(context, scope, input, doing, (allowed) => [
       scope.db
         .prepare(
           `DELETE FROM leanto_auth_teams WHERE id = ? AND organization_id = ? AND ${allowed.sql}
@@ -157,9 +141,15 @@ export const deleteTeam =
         )
         .bind(teamId),
     ])
-    if (!results[0]?.results[0]) throw organizationFaults.organization_team_not_found()
-    tell(context, scope, { ...change, organizationId, actorId: actorOf(input) })
+    if (!rows[0]) throw organizationFaults.organization_team_not_found()
+    done()
   }
+
+/** That there is the team. */
+const selectTeam = (scope: Scope, { organizationId, teamId }: OneTeam): Statement =>
+  scope.db
+    .prepare('SELECT 1 FROM leanto_auth_teams WHERE id = ? AND organization_id = ?')
+    .bind(teamId, organizationId)
 
 /** One trip. @throws {Fault} What `act` throws, `organization_team_not_found`. */
 export const listTeamMembers =
@@ -167,9 +157,7 @@ export const listTeamMembers =
   async (scope: Scope, { page, perPage, ...input }: OneTeam & Page): Promise<Paged<Member>> => {
     const { organizationId, teamId } = input
     const { results } = await act(context, scope, input, [
-      scope.db
-        .prepare('SELECT 1 FROM leanto_auth_teams WHERE id = ? AND organization_id = ?')
-        .bind(teamId, organizationId),
+      selectTeam(scope, input),
       scope.db
         .prepare(
           `SELECT ${memberColumns} FROM leanto_auth_team_members t
@@ -202,17 +190,12 @@ export const changeTeamMember =
     scope: Scope,
     input: OneTeam & { userId: string; there: boolean },
   ): Promise<Member | undefined> => {
-    const { organizationId, teamId, userId, actor, network, there } = input
-    const demand = { actor, organizationId, permission } as const
+    const { organizationId, teamId, userId, there } = input
     const action = there ? 'organization_team_member_added' : 'organization_team_member_removed'
-    const change = { action, teamId, userId, network } as const
-    await askHost(context, scope, demand, change)
-    const allowed = may(context, scope, demand)
-    const { results } = await act(context, scope, demand, [
-      scope.db
-        .prepare('SELECT 1 FROM leanto_auth_teams WHERE id = ? AND organization_id = ?')
-        .bind(teamId, organizationId),
-      selectMember(scope, { organizationId, userId }),
+    const doing = { action, teamId, userId, permission } as const
+    const { rows, done } = await change(context, scope, input, doing, (allowed) => [
+      selectTeam(scope, input),
+      selectMember(scope, input),
       there
         ? scope.db
             .prepare(
@@ -230,9 +213,9 @@ export const changeTeamMember =
             )
             .bind(teamId, userId, organizationId, ...allowed.values),
     ])
-    const [team, member, changed] = results.map(({ results: [row] }) => row)
+    const [team, member, changed] = rows
     if (!team) throw organizationFaults.organization_team_not_found()
     if (!member || (!there && !changed)) throw organizationFaults.organization_member_not_found()
-    if (changed) tell(context, scope, { ...change, organizationId, actorId: actorOf(input) })
+    if (changed) done()
     return there ? toMember(member as unknown as MemberRow) : undefined
   }

@@ -5,7 +5,7 @@ import { identity } from '../core/identity.ts'
 import { purgeLimits } from '../core/limit.ts'
 import type { Migration } from '../core/migrate.ts'
 import type { Module } from '../core/module.ts'
-import type { Identity } from '../core/ports.ts'
+import type { Identity, Principal } from '../core/ports.ts'
 import { type Route, routesOf } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import { withClosed } from './closed-routes.ts'
@@ -65,7 +65,8 @@ export function auth<Env>(base: Base<Env>, options: AuthOptions<Env>): Auth {
     settings,
     verbs,
     scopeOf: (c) => base.scope(c),
-    callerOf: gotrueCaller(settings),
+    callerOf: gotrueCaller(settings, () => {}),
+    admittedOf: gotrueCaller(settings, (scope, principal) => admit(settings, scope, principal)),
     reply: replier(parts),
   }
   const { routes, table } = routesOf(
@@ -98,11 +99,15 @@ const replier =
   (scope, request, session, response = Response.json(session, { status: 200 })) =>
     parts.reduce((made, part) => part.reply?.(scope, request, session, made) ?? made, response)
 
+async function admit(settings: Settings, scope: Scope, principal: Principal): Promise<void> {
+  for (const part of settings.parts) await part.admit?.(settings, scope, principal)
+}
+
 /** The port, past the parts that refuse whom it knows, or know more of them. */
 const admitting = (settings: Settings, { principal }: Identity): Identity => ({
   async principal(scope, request) {
     let found = await principal(scope, request)
-    for (const { admit } of settings.parts) await admit?.(settings, scope, found)
+    await admit(settings, scope, found)
     for (const { identified } of settings.parts)
       found = (await identified?.(settings, scope, found)) ?? found
     return found
@@ -126,7 +131,10 @@ const guarded =
   }
 
 /** As the port, but a token that does not verify is 403 `bad_jwt`, as GoTrue has it. */
-function gotrueCaller(settings: Settings) {
+function gotrueCaller(
+  settings: Settings,
+  admitted: (scope: Scope, principal: Principal) => void | Promise<void>,
+) {
   const verify = verifierOf(settings)
   const strict = identity(async (scope, token) => {
     try {
@@ -140,6 +148,7 @@ function gotrueCaller(settings: Settings) {
   return async (scope: Scope, request: Request): Promise<Caller> => {
     const principal = await strict.principal(scope, request)
     if (principal.role !== 'authenticated') throw authFaults.no_authorization()
+    await admitted(scope, principal)
     for (const part of settings.parts) {
       const caller = part.caller?.(scope, principal)
       if (caller) return caller

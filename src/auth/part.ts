@@ -24,6 +24,12 @@ export interface Doors {
   /** Whose token a request shows. @throws {Fault} `no_authorization` (401), `bad_jwt` (403). */
   readonly callerOf: (scope: Scope, request: Request) => Promise<Caller>
   /**
+   * The same, past the parts that say whom other modules meet: for what is not about the caller's own account.
+   *
+   * @throws {Fault} What `callerOf` and `admit` throw.
+   */
+  readonly admittedOf: (scope: Scope, request: Request) => Promise<Caller>
+  /**
    * Answers a session as the mounted parts have it (a cookie mode sets its cookies here).
    * @param response @default 200 with the session as JSON
    */

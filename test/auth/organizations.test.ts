@@ -1,5 +1,8 @@
 import { env } from 'cloudflare:workers'
+import { SignJWT } from 'jose'
 import { Fault } from 'leanto'
+import { mfa } from 'leanto/auth/mfa'
+import { cookies, trust } from 'leanto/auth/parts'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { clock, makeBase } from '../kit/world.ts'
 import {
@@ -259,6 +262,83 @@ describe('a token', () => {
     const { token } = await world.person('ann')
     expect(claimsOf(token)).toMatchObject({ orgs: {}, other: 1 })
     expect(claimsOf(token).org).toBeUndefined()
+  })
+})
+
+describe('beside other parts', () => {
+  it('nobody acts who has yet to show a second factor, where it is enforced (case 17)', async () => {
+    world = await organizationsWorld({}, { with: [mfa({ enforce: true })] })
+    const ann = await world.person('ann')
+    const one = `/organizations/${(await newOrganization(world, ann)).id}`
+    const factor = await ok(call(world, ann, 'POST', '/factors', { factor_type: 'totp' }))
+    await env.DB.prepare(`UPDATE leanto_auth_factors SET status = 'verified' WHERE id = ?`)
+      .bind(factor.id)
+      .run()
+    const body = { email: ann.email, password: 'correct horse battery staple' }
+    const half = await ok(call(world, undefined, 'POST', '/token?grant_type=password', body))
+    const pending = { token: half.access_token }
+    for (const [method, path, sent] of [
+      ['GET', one],
+      ['POST', `${one}/invitations`, { email: 'x@example.com', role: 'owner' }],
+      ['POST', '/organizations/active', { organization_id: null }],
+      ['DELETE', one],
+    ] as const)
+      await expectRefused(await call(world, pending, method, path, sent), 401, 'insufficient_aal')
+    expect([await count('organizations'), await count('invitations')]).toEqual([1, 0])
+    // Their own account they may reach, to show the factor.
+    await ok(call(world, pending, 'GET', '/user'))
+  })
+
+  it('a session in cookies is told of the active organisation in its cookies', async () => {
+    world = await organizationsWorld({}, { with: [cookies()] })
+    const ann = await world.person('ann')
+    const { id } = await newOrganization(world, ann)
+    const body = { email: ann.email, password: 'correct horse battery staple' }
+    const signedIn = await call(world, undefined, 'POST', '/token?grant_type=password', body, {
+      headers: { prefer: 'session=cookie', 'sec-fetch-site': 'same-origin' },
+    })
+    expect(signedIn.status).toBe(200)
+    const jar = (answer: Response) =>
+      answer.headers
+        .getSetCookie()
+        .map((one) => one.split(';')[0])
+        .join('; ')
+    const cookie = jar(signedIn)
+    const page = { headers: { cookie, 'sec-fetch-site': 'same-origin' } }
+    const chosen = { organization_id: id }
+    const elsewhere = { headers: { cookie, 'sec-fetch-site': 'cross-site' } }
+    const refused = await call(world, undefined, 'POST', '/organizations/active', chosen, elsewhere)
+    expect(refused.status).toBe(403)
+    const answer = await call(world, undefined, 'POST', '/organizations/active', chosen, page)
+    expect(answer.status).toBe(200)
+    expect(await answer.text()).not.toMatch(/"(?:access|refresh)_token":"[^"]/)
+    const token = jar(answer).match(/auth-access=([^;]+)/)?.[1] as string
+    expect(claimsOf(token).org.id).toBe(id)
+    // And the session goes on by them.
+    const next = { headers: { cookie: jar(answer), 'sec-fetch-site': 'same-origin' } }
+    const renewed = await call(world, undefined, 'POST', '/cookie', {}, next)
+    expect(renewed.status, await renewed.clone().text()).toBeLessThan(300)
+  })
+
+  it('someone whose session is another issuer’s acts by it, and makes none of it active', async () => {
+    const secret = 'a secret of the project before, which is long enough'
+    const issuer = 'https://old.example/auth/v1'
+    world = await organizationsWorld({}, { with: [trust([{ issuer, secret }])] })
+    const ann = await world.person('ann')
+    const { id } = await newOrganization(world, ann)
+    const now = Math.floor(clock.now() / 1000)
+    const token = await new SignJWT({ role: 'authenticated', session_id: crypto.randomUUID() })
+      .setProtectedHeader({ alg: 'HS256' })
+      .setIssuer(issuer)
+      .setAudience('authenticated')
+      .setSubject(ann.id)
+      .setIssuedAt(now)
+      .setExpirationTime(now + 60)
+      .sign(new TextEncoder().encode(secret))
+    expect((await ok(call(world, { token }, 'GET', `/organizations/${id}`))).role).toBe('owner')
+    const active = await activate(world, { ...ann, token }, id)
+    await expectRefused(active, 403, 'session_not_found')
+    expect(await count('active_organizations')).toBe(0)
   })
 })
 

@@ -42,11 +42,11 @@ interface Asked {
 }
 
 /** Every route of users. Who acts is whoever's token is shown, and nothing that is sent (case 41). */
-export function organizationRoutes({ callerOf, reply }: Doors, context: Context): Route[] {
+export function organizationRoutes({ admittedOf, reply }: Doors, context: Context): Route[] {
   const as =
     (answer: (asked: Asked) => Promise<Response>): Route[2] =>
     async (scope, c) => {
-      const by = { actor: await callerOf(scope, c.req.raw), network: networkOf(c.req.raw) }
+      const by = { actor: await admittedOf(scope, c.req.raw), network: networkOf(c.req.raw) }
       const of = () => ({ ...by, organizationId: idParam(c, 'organization_id') })
       return answer({ scope, c, by, of })
     }

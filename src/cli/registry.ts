@@ -39,6 +39,10 @@ const registry: Record<string, Entry> = {
     module: 'auth',
     load: async () => (await import('../auth/organizations/migrations.ts')).organizationMigrations,
   },
+  'auth/scim': {
+    module: 'auth',
+    load: async () => (await import('../auth/scim/migrations.ts')).scimMigrations,
+  },
   'auth/wallets': { module: 'auth', load: async () => [] },
   'auth/passwords': { module: 'auth', load: async () => [] },
   'auth/providers': { module: 'auth', load: async () => [] },

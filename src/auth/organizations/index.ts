@@ -91,6 +91,8 @@ export interface Organizations<Permission extends string = string>
    * @param permission In which their role may do this.
    */
   isMember(column: AnyColumn, who: Who, permission?: Permission): SQL
+  /** For parts that stand on this one, such as `scim()`. */
+  readonly context: () => unknown
 }
 
 const wrong = (option: string, fix: string) => new TypeError(`organizations: \`${option}\` ${fix}`)
@@ -173,6 +175,7 @@ export function organizations<const Table extends RoleTable = Record<never, neve
     removed,
     purge,
     ...verbsOf(context),
+    context,
     can: ({ orgs = [] }, organizationId, permission) =>
       orgs.some((org) => org.id === organizationId && may(permission)(org)),
     idsOf: ({ orgs = [] }, permission) => orgs.filter(may(permission)).map(({ id }) => id),

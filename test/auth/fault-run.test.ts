@@ -9,6 +9,7 @@ import { organizationRows } from './fault-rows-organizations.ts'
 import { passkeyRows } from './fault-rows-passkeys.ts'
 import { phones } from './fault-rows-phones.ts'
 import { providers } from './fault-rows-providers.ts'
+import { scimRows } from './fault-rows-scim.ts'
 import { other } from './fault-steps.ts'
 import { email, endpointOf, endpoints, failing, faultRun, freshWorld } from './fault-world.ts'
 import { password, post } from './world.ts'
@@ -24,6 +25,7 @@ const table = [
   ...cookieRows,
   ...passkeyRows,
   ...organizationRows,
+  ...scimRows,
 ]
 
 it('has a row for every endpoint', () => {

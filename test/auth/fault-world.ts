@@ -4,6 +4,7 @@ import { mfa } from 'leanto/auth/mfa'
 import { organizations } from 'leanto/auth/organizations'
 import { cookies, issuedKeys, sessions } from 'leanto/auth/parts'
 import { passkeys } from 'leanto/auth/passkeys'
+import { scim } from 'leanto/auth/scim'
 import { wallets } from 'leanto/auth/wallets'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { d1Error, faulty } from '../kit/faulty.ts'
@@ -84,6 +85,7 @@ const options = (autoconfirm: boolean) => ({
     passkeys(),
     wallets(),
     organizations(),
+    scim(),
     fake('google', answers),
   ],
   mailer: inbox.mailer,
@@ -109,7 +111,7 @@ export const endpointOf = ({ name }: Row): string =>
   name.match(/^[A-Z]+ \/[\w/:.-]+/)?.[0] ?? `none in ${name}`
 
 const asks = (endpoint: string, asked: string): boolean =>
-  new RegExp(`^${endpoint.replaceAll('.', '\\.').replaceAll(':id', '[\\w-]+')}$`).test(asked)
+  new RegExp(`^${endpoint.replaceAll('.', '\\.').replaceAll(':id', '[\\w:.-]+')}$`).test(asked)
 
 export const email = 'ann@example.com'
 export const token = ({ session }: World) => ({ token: session.access_token })

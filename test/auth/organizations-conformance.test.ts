@@ -3,6 +3,7 @@ import type { Base } from 'leanto'
 import { auth } from 'leanto/auth'
 import { admin } from 'leanto/auth/admin'
 import { organizations } from 'leanto/auth/organizations'
+import { scim } from 'leanto/auth/scim'
 import { hash } from '../../src/core/secret.ts'
 import { conforms, type Row, type World } from '../kit/conformance.ts'
 import { type Env, makeBase, site } from '../kit/world.ts'
@@ -30,7 +31,11 @@ import { password } from './world.ts'
 const make = (base: Base<Env>, options: Options) =>
   auth(base, {
     site,
-    with: [organizations({ limits: { teams: 1, organizations: 3 } }), admin({ audit: false })],
+    with: [
+      organizations({ limits: { teams: 1, organizations: 3 } }),
+      scim(),
+      admin({ audit: false }),
+    ],
     ...options,
   })
 
@@ -186,6 +191,48 @@ const matrix: Row[] = [
       }),
     ]
   }),
+  row('GET', `${one}/scim-tokens`, hidden(200), (made) => `${made.one}/scim-tokens`),
+  row('POST', `${one}/scim-tokens`, hidden(200), (made) => `${made.one}/scim-tokens`, {
+    body: () => ({ name: 'Entra' }),
+  }),
+  row(
+    'DELETE',
+    `${one}/scim-tokens/:token_id`,
+    hidden(204),
+    (made) => `${made.one}/scim-tokens/${made.invitation}`,
+    {
+      given: async (world) => {
+        const made = await organized(world)
+        const { id } = await ok(own(`${made.one}/scim-tokens`, { body: { name: 'x' } })(world))
+        return { ...made, invitation: id }
+      },
+    },
+  ),
+  // What a directory may is its token's alone; what it may do by that is in `scim.test.ts`.
+  ...['Users', 'Groups'].flatMap((kind): Row[] => {
+    const path = `/scim/v2/${kind}`
+    const all = [
+      ['GET', path],
+      ['POST', path],
+      ...['GET', 'PUT', 'PATCH', 'DELETE'].map((method) => [method, `${path}/:id`]),
+    ] as [string, string][]
+    return all.map(([method, at]) => ({
+      route: `${method} ${at}`,
+      ask: () => ({
+        path: at.replace(':id', unknown),
+        method,
+        ...(/P/.test(method) ? { body: {} } : {}),
+      }),
+      answers: everyone(401),
+    }))
+  }),
+  ...['ServiceProviderConfig', 'ResourceTypes', 'Schemas', 'ResourceTypes/:id', 'Schemas/:id'].map(
+    (name): Row => ({
+      route: `GET /scim/v2/${name}`,
+      ask: () => ({ path: `/scim/v2/${name}` }),
+      answers: everyone(name.endsWith(':id') ? 404 : 200),
+    }),
+  ),
   row('GET', '/admin/organizations', nobody(200), () => '/admin/organizations'),
   row('POST', '/admin/organizations', nobody(200), () => '/admin/organizations', {
     body: ({ world }) => ({ name: 'Ajax', owner_id: strangerId(world) }),

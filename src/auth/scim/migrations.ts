@@ -15,8 +15,11 @@ export const scimMigrations: readonly Migration[] = [
          id TEXT PRIMARY KEY, organization_id TEXT NOT NULL, user_name TEXT NOT NULL,
          external_id TEXT, email TEXT, data TEXT NOT NULL, active INTEGER NOT NULL, user_id TEXT,
          version INTEGER NOT NULL DEFAULT 1, created_at INTEGER NOT NULL,
-         updated_at INTEGER NOT NULL, UNIQUE (organization_id, user_name)
+         updated_at INTEGER NOT NULL
        ) WITHOUT ROWID`,
+      // A name is the same whatever its case (RFC 7643, 4.1.1).
+      `CREATE UNIQUE INDEX IF NOT EXISTS leanto_auth_scim_users_name
+         ON leanto_auth_scim_users (organization_id, lower(user_name))`,
       `CREATE INDEX IF NOT EXISTS leanto_auth_scim_users_external
          ON leanto_auth_scim_users (organization_id, external_id)`,
       'CREATE INDEX IF NOT EXISTS leanto_auth_scim_users_email ON leanto_auth_scim_users (email)',

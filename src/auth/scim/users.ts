@@ -166,7 +166,8 @@ export async function createPerson(scope: Scope, directory: Directory, body: unk
          SELECT ?1, o.id, ?2, ?3, ?4, ?5, ?6, ?7, ?7 FROM leanto_auth_organizations o WHERE o.id = ?8
            AND NOT EXISTS (SELECT 1 FROM leanto_auth_scim_users x
              WHERE x.organization_id = ?8 AND lower(x.user_name) = lower(?2))
-           AND (SELECT count(*) FROM leanto_auth_scim_users c WHERE c.organization_id = ?8) < ?9
+           AND (?9 = ${Number.MAX_SAFE_INTEGER}
+             OR (SELECT count(*) FROM leanto_auth_scim_users c WHERE c.organization_id = ?8) < ?9)
          RETURNING id`,
       )
       .bind(id, userName, externalId, email, data, active ? 1 : 0, now, organizationId, most),

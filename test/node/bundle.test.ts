@@ -11,7 +11,7 @@ const ceilings: Record<string, number> = {
   'auth/mfa': 26 * 1024,
   'auth/passkeys': 23 * 1024,
   'auth/organizations': 27.5 * 1024,
-  'auth/scim': 22 * 1024,
+  'auth/scim': 16 * 1024,
   'auth/wallets': 33 * 1024,
   'auth/admin': 23 * 1024,
   'auth/parts': 24 * 1024,

@@ -337,6 +337,7 @@ conforms('auth', {
   migrations: {
     ...baseMigrations,
     '0010_organizations': 'GO_65-fmUKva7QpmdYcwE-FtMcpxpz56zENO7dwagSo',
+    '0011_scim': 'vAl6wVwGhmQ3IpogHdo7_rDgkrYNBFwT8YVcWs3o5uM',
   },
   prepare,
   matrix: [

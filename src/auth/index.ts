@@ -66,7 +66,8 @@ export function auth<Env>(base: Base<Env>, options: AuthOptions<Env>): Auth {
     settings,
     verbs,
     scopeOf: (c) => base.scope(c),
-    callerOf: gotrueCaller(settings),
+    callerOf: gotrueCaller(settings, () => {}),
+    admittedOf: gotrueCaller(settings, admitBy(settings)),
     reply: replier(parts),
   }
   const { routes, table } = routesOf(
@@ -103,11 +104,21 @@ const replier =
   (scope, request, session, response = Response.json(session, { status: 200 })) =>
     parts.reduce((made, part) => part.reply?.(scope, request, session, made) ?? made, response)
 
-/** The port, past the parts that refuse whom it knows. */
+type Admitted = (scope: Scope, principal: Principal, request: Request) => void | Promise<void>
+
+const admitBy =
+  (settings: Settings): Admitted =>
+  async (scope, principal, request) => {
+    for (const part of settings.parts) await part.admit?.(settings, scope, principal, request)
+  }
+
+/** The port, past the parts that refuse whom it knows, or know more of them. */
 const admitting = (settings: Settings, { principal }: Identity): Identity => ({
   async principal(scope, request) {
-    const found = await principal(scope, request)
-    for (const part of settings.parts) await part.admit?.(settings, scope, found, request)
+    let found = await principal(scope, request)
+    await admitBy(settings)(scope, found, request)
+    for (const { identified } of settings.parts)
+      found = (await identified?.(settings, scope, found)) ?? found
     return found
   },
 })
@@ -129,7 +140,7 @@ const guarded =
   }
 
 /** As the port, but a token that does not verify is 403 `bad_jwt`, as GoTrue has it. */
-function gotrueCaller(settings: Settings) {
+function gotrueCaller(settings: Settings, admitted: Admitted) {
   const verify = verifierOf(settings)
   const strict = identity(async (scope, token) => {
     try {
@@ -151,6 +162,7 @@ function gotrueCaller(settings: Settings) {
         message: 'Only the user may do this, and nobody who acts for them',
       })
     }
+    await admitted(scope, principal, request)
     for (const part of settings.parts) {
       const caller = part.caller?.(scope, principal)
       if (caller) return { ...caller, act }

@@ -35,6 +35,12 @@ export interface Doors {
     open?: { readonly acted: boolean },
   ) => Promise<Caller>
   /**
+   * The same, past the parts that say whom other modules meet: for what is not about the caller's own account.
+   *
+   * @throws {Fault} What `callerOf` and `admit` throw.
+   */
+  readonly admittedOf: (scope: Scope, request: Request) => Promise<Caller>
+  /**
    * Answers a session as the mounted parts have it (a cookie mode sets its cookies here).
    * @param response @default 200 with the session as JSON
    */
@@ -154,6 +160,12 @@ export interface AuthPart {
     principal: Principal,
     request: Request,
   ) => void | Promise<void>
+  /** Says more of whom other modules and the host's routes meet. */
+  readonly identified?: (
+    settings: Settings,
+    scope: Scope,
+    principal: Principal,
+  ) => Principal | Promise<Principal>
   /** Joins the upkeep's batch. */
   readonly purge?: (scope: Scope) => readonly Statement[]
 }

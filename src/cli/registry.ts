@@ -40,6 +40,14 @@ const registry: Record<string, Entry> = {
     load: async () =>
       (await import('../auth/custom-providers/migrations.ts')).customProviderMigrations,
   },
+  'auth/organizations': {
+    module: 'auth',
+    load: async () => (await import('../auth/organizations/migrations.ts')).organizationMigrations,
+  },
+  'auth/scim': {
+    module: 'auth',
+    load: async () => (await import('../auth/scim/migrations.ts')).scimMigrations,
+  },
   'auth/wallets': { module: 'auth', load: async () => [] },
   'auth/impersonation': {
     module: 'auth',

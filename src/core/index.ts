@@ -14,6 +14,7 @@ export type {
   JobFailed,
   Mail,
   Mailer,
+  Membership,
   Principal,
 } from './ports.ts'
 export { type Route, type RouteEntry, routesOf } from './routes.ts'

@@ -37,7 +37,7 @@ export interface ServicesOptions<Env> {
   identity: Identity
   /** By the first part of their paths: `{ deepl: service({ … }) }` is called at `/services/deepl/…`. @default {} */
   services?: Readonly<Record<string, Service<Env>>>
-  /** Which organisation someone calls for, whose quota is then used too. @default none */
+  /** Which organisation someone calls for, whose quota is then used too. @default the one that is active in their session */
   organisation?: (who: Principal) => string | null | undefined
   /** The cap on what all services together may cost. */
   budget?: Budget
@@ -67,7 +67,7 @@ export function services<Env>(base: Base<Env>, options: ServicesOptions<Env>): S
   const {
     identity,
     services: declared = {},
-    organisation = () => null,
+    organisation = ({ org }) => org?.id,
     budget,
     parts = [],
   } = options

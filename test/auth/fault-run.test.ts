@@ -7,9 +7,11 @@ import { customRows } from './fault-rows-custom.ts'
 import { factors } from './fault-rows-factors.ts'
 import { impersonationRows } from './fault-rows-impersonation.ts'
 import { links } from './fault-rows-links.ts'
+import { organizationRows } from './fault-rows-organizations.ts'
 import { passkeyRows } from './fault-rows-passkeys.ts'
 import { phones } from './fault-rows-phones.ts'
 import { providers } from './fault-rows-providers.ts'
+import { scimRows } from './fault-rows-scim.ts'
 import { other } from './fault-steps.ts'
 import { email, endpointOf, endpoints, failing, faultRun, freshWorld } from './fault-world.ts'
 import { password, post } from './world.ts'
@@ -26,6 +28,8 @@ const table = [
   ...passkeyRows,
   ...impersonationRows,
   ...customRows,
+  ...organizationRows,
+  ...scimRows,
 ]
 
 it('has a row for every endpoint', () => {

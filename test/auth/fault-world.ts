@@ -2,8 +2,10 @@ import type { Session } from 'leanto/auth'
 import { admin } from 'leanto/auth/admin'
 import { customProviders } from 'leanto/auth/custom-providers'
 import { mfa } from 'leanto/auth/mfa'
+import { organizations } from 'leanto/auth/organizations'
 import { cookies, issuedKeys, sessions } from 'leanto/auth/parts'
 import { passkeys } from 'leanto/auth/passkeys'
+import { scim } from 'leanto/auth/scim'
 import { wallets } from 'leanto/auth/wallets'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { d1Error, faulty } from '../kit/faulty.ts'
@@ -87,6 +89,8 @@ const options = (autoconfirm: boolean) => ({
     wallets(),
     part(),
     customProviders({ resolve }),
+    organizations(),
+    scim(),
     fake('google', answers),
   ],
   mailer: inbox.mailer,
@@ -112,7 +116,7 @@ export const endpointOf = ({ name }: Row): string =>
   name.match(/^[A-Z]+ \/[\w/:.-]+/)?.[0] ?? `none in ${name}`
 
 const asks = (endpoint: string, asked: string): boolean =>
-  new RegExp(`^${endpoint.replaceAll('.', '\\.').replaceAll(':id', '[\\w:-]+')}$`).test(asked)
+  new RegExp(`^${endpoint.replaceAll('.', '\\.').replaceAll(':id', '[\\w:.-]+')}$`).test(asked)
 
 export const email = 'ann@example.com'
 export const token = ({ session }: World) => ({ token: session.access_token })
@@ -146,7 +150,7 @@ async function expectWhole() {
     AND NOT EXISTS (SELECT 1 FROM leanto_auth_identities i WHERE i.user_id = u.id)`)
   await none(`SELECT u.id FROM leanto_auth_users u WHERE u.is_anonymous = 1
     AND NOT EXISTS (SELECT 1 FROM leanto_auth_sessions s WHERE s.user_id = u.id)`)
-  for (const table of ['identities', 'sessions', 'factors', 'passkeys', 'tokens'])
+  for (const table of ['identities', 'sessions', 'factors', 'passkeys', 'tokens', 'members'])
     await none(`SELECT * FROM leanto_auth_${table} WHERE user_id NOT IN (
       SELECT id FROM leanto_auth_users WHERE deleted_at IS NULL)`)
   // A session can be gone on with, by exactly one token, and says no more than was shown.

@@ -52,5 +52,6 @@ export const discovery =
       ],
       subject_types_supported: ['public'],
       id_token_signing_alg_values_supported: [algorithm],
+      ...Object.assign({}, ...settings.parts.map(({ metadata }) => metadata?.(issuer))),
     })
   }

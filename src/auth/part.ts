@@ -69,6 +69,8 @@ interface UserChanges {
   readonly identity?: string | undefined
   /** Whether they add or remove a passkey. */
   readonly passkey?: boolean | undefined
+  /** A client of OAuth that they let act for them, by its id. */
+  readonly grant?: string | undefined
 }
 
 /**
@@ -158,7 +160,8 @@ export interface AuthPart {
     settings: Settings,
     scope: Scope,
     principal: Principal,
-    request: Request,
+    /** Nothing where somebody is to be let in elsewhere. */
+    request: Request | undefined,
   ) => void | Promise<void>
   /** Says more of whom other modules and the host's routes meet. */
   readonly identified?: (
@@ -166,6 +169,8 @@ export interface AuthPart {
     scope: Scope,
     principal: Principal,
   ) => Principal | Promise<Principal>
+  /** Members of `/.well-known/openid-configuration`, in the place of those of `auth` itself. */
+  readonly metadata?: (issuer: string) => Readonly<Record<string, unknown>>
   /** Joins the upkeep's batch. */
   readonly purge?: (scope: Scope) => readonly Statement[]
 }

@@ -48,6 +48,10 @@ const registry: Record<string, Entry> = {
     module: 'auth',
     load: async () => (await import('../auth/scim/migrations.ts')).scimMigrations,
   },
+  'auth/oauth-server': {
+    module: 'auth',
+    load: async () => (await import('../auth/oauth-server/migrations.ts')).oauthServerMigrations,
+  },
   'auth/wallets': { module: 'auth', load: async () => [] },
   'auth/impersonation': {
     module: 'auth',

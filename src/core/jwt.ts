@@ -5,7 +5,8 @@ import type { Principal } from './ports.ts'
 /** What an access token must say. */
 export interface Expected {
   issuer: string
-  audience: string
+  /** One of them, if it is a list. */
+  audience: string | string[]
   /** Asymmetric algorithms only: the allow-list is what stops `none` and HS256 with a public key. */
   algorithms: string[]
   /** Unix time in milliseconds. */

@@ -1,6 +1,7 @@
 import { admin } from 'leanto/auth/admin'
 import { customProviders } from 'leanto/auth/custom-providers'
 import { mfa } from 'leanto/auth/mfa'
+import { oauthServer } from 'leanto/auth/oauth-server'
 import { passkeys } from 'leanto/auth/passkeys'
 import { wallets } from 'leanto/auth/wallets'
 import { expect } from 'vitest'
@@ -57,6 +58,7 @@ export async function clientWorld(): Promise<World> {
         passkeys(),
         wallets(),
         customProviders({ resolve }),
+        oauthServer(),
         fake('google', answers),
         fake('github', answers),
       ],

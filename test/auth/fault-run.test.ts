@@ -7,6 +7,7 @@ import { customRows } from './fault-rows-custom.ts'
 import { factors } from './fault-rows-factors.ts'
 import { impersonationRows } from './fault-rows-impersonation.ts'
 import { links } from './fault-rows-links.ts'
+import { oauthServerRows } from './fault-rows-oauth-server.ts'
 import { organizationRows } from './fault-rows-organizations.ts'
 import { passkeyRows } from './fault-rows-passkeys.ts'
 import { phones } from './fault-rows-phones.ts'
@@ -30,6 +31,7 @@ const table = [
   ...customRows,
   ...organizationRows,
   ...scimRows,
+  ...oauthServerRows,
 ]
 
 it('has a row for every endpoint', () => {

@@ -2,6 +2,7 @@ import type { Session } from 'leanto/auth'
 import { admin } from 'leanto/auth/admin'
 import { customProviders } from 'leanto/auth/custom-providers'
 import { mfa } from 'leanto/auth/mfa'
+import { oauthServer } from 'leanto/auth/oauth-server'
 import { organizations } from 'leanto/auth/organizations'
 import { cookies, issuedKeys, sessions } from 'leanto/auth/parts'
 import { passkeys } from 'leanto/auth/passkeys'
@@ -13,9 +14,11 @@ import { freshDatabase } from '../kit/world.ts'
 import { resolve } from './custom-world.ts'
 import { part } from './impersonation-world.ts'
 import { makeInbox } from './inbox.ts'
+import { serverOptions } from './oauth-server-world.ts'
 import { type Answers, fake } from './oauth-world.ts'
 import {
   type Asker,
+  claimsOf,
   expectStatus,
   getUser,
   type Json,
@@ -91,6 +94,7 @@ const options = (autoconfirm: boolean) => ({
     customProviders({ resolve }),
     organizations(),
     scim(),
+    oauthServer(serverOptions),
     fake('google', answers),
   ],
   mailer: inbox.mailer,
@@ -143,6 +147,8 @@ export interface Row {
   end?: (world: World) => Promise<void>
 }
 
+const oauthTables = ['oauth_codes', 'oauth_consents', 'oauth_sessions']
+
 /** Nothing is half there. */
 async function expectWhole() {
   const none = async (sql: string) => expect(await rows(sql), sql).toEqual([])
@@ -150,7 +156,10 @@ async function expectWhole() {
     AND NOT EXISTS (SELECT 1 FROM leanto_auth_identities i WHERE i.user_id = u.id)`)
   await none(`SELECT u.id FROM leanto_auth_users u WHERE u.is_anonymous = 1
     AND NOT EXISTS (SELECT 1 FROM leanto_auth_sessions s WHERE s.user_id = u.id)`)
-  for (const table of ['identities', 'sessions', 'factors', 'passkeys', 'tokens', 'members'])
+  for (const table of [
+    ...['identities', 'sessions', 'factors', 'passkeys', 'tokens', 'members'],
+    ...oauthTables,
+  ])
     await none(`SELECT * FROM leanto_auth_${table} WHERE user_id NOT IN (
       SELECT id FROM leanto_auth_users WHERE deleted_at IS NULL)`)
   // A session can be gone on with, by exactly one token, and says no more than was shown.
@@ -164,6 +173,11 @@ async function expectWhole() {
     SELECT 1 FROM leanto_auth_impersonations i WHERE i.id = s.id AND i.ended_at IS NULL)`)
   await none(`SELECT id FROM leanto_auth_impersonations
     WHERE ended_at IS NULL AND id NOT IN (SELECT id FROM leanto_auth_sessions)`)
+  // A client's session is of a user who has agreed to it.
+  await none(`SELECT o.session_id FROM leanto_auth_oauth_sessions o
+    JOIN leanto_auth_sessions s ON s.id = o.session_id WHERE NOT EXISTS (
+      SELECT 1 FROM leanto_auth_oauth_consents n
+      WHERE n.user_id = o.user_id AND n.client_id = o.client_id AND s.user_id = o.user_id)`)
   // Marks of a batch are of that batch alone.
   await none('SELECT * FROM leanto_auth_tokens WHERE taken IS NOT NULL')
   await none('SELECT * FROM leanto_auth_flows WHERE taken IS NOT NULL')
@@ -219,7 +233,13 @@ async function expectUsable({ ask }: World, response: Response, text: string) {
   const given =
     new URLSearchParams(hash.slice(1)).get('access_token') ??
     (text.startsWith('{') ? JSON.parse(text).access_token : undefined)
-  if (given) expect((await getUser(ask, given)).status).toBe(200)
+  if (!given) return
+  const { client_id, session_id } = claimsOf(given)
+  // A client's own is nobody's, and what it has of a user's shows who that is.
+  if (client_id && !session_id) return
+  const token = { token: given }
+  const used = client_id ? ask('/auth/v1/oauth/userinfo', token) : getUser(ask, given)
+  expect((await used).status).toBe(200)
 }
 
 const silent = (said: string) => {

@@ -13,6 +13,7 @@ const ceilings: Record<string, number> = {
   'auth/custom-providers': 42 * 1024,
   'auth/organizations': 27.5 * 1024,
   'auth/scim': 16 * 1024,
+  'auth/oauth-server': 33.5 * 1024,
   'auth/wallets': 33 * 1024,
   'auth/impersonation': 20 * 1024,
   'auth/admin': 23 * 1024,
@@ -220,6 +221,7 @@ const exported: Record<string, string[]> = {
   ],
   'auth/admin': ['admin'],
   'auth/mfa': ['mfa', 'mfaFaults', 'movedFactors'],
+  'auth/oauth-server': ['oauthServer', 'oauthServerFaults'],
   'auth/passkeys': ['movedPasskeys', 'passkeyFaults', 'passkeys'],
   'auth/custom-providers': ['customProviders'],
   'auth/organizations': [

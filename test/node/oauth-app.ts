@@ -29,9 +29,9 @@ export interface App {
  * @param outbound Answers whatever the Worker fetches; without it the network does.
  * @param options TypeScript: more options of `auth`.
  * @param bindings TypeScript: more options of `bind`.
- * @param imports TypeScript: what `providers` needs besides `p`.
  * @param migrations Of the parts beside the providers.
  * @param routes TypeScript: what else the Worker has, as statements about `app`.
+ * @param imports TypeScript: what `providers` and those need besides.
  * @param port Where it listens, for a browser.
  */
 export async function startApp(

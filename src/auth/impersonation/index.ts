@@ -126,9 +126,9 @@ export function impersonation(options: ImpersonationOptions): Impersonation {
       const { sub, readonly } = JSON.parse(String(act)) as { sub: string; readonly: number }
       return { act: { sub }, ...(readonly ? { readonly: true } : {}) }
     },
-    async admit({ issuer }, scope, { id, claims }, { method }) {
+    async admit({ issuer }, scope, { id, claims }, request) {
       if (claims.act === undefined || claims.iss !== issuer(scope)) return
-      if (claims.readonly === true && !['GET', 'HEAD'].includes(method))
+      if (claims.readonly === true && !['GET', 'HEAD'].includes(request?.method ?? ''))
         throw impersonationFaults.impersonation_read_only()
       const running = await scope.db
         .prepare(

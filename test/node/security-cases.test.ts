@@ -40,7 +40,7 @@ const cases: Record<number, string> = {
   32: 'nothing but an access token is one; aud, iss, exp and nbf hold',
   33: 'a malformed Authorization is a 401, never a 500',
   34: 'keys that a token brings along are ignored; unknown ones are asked for seldom',
-  42: 'another organisation’s ids are not there',
+  42: 'another organisation’s ids, and another directory’s, are not there',
   43: 'an invitation is for a proven address alone',
   52: 'a budget’s key is the address that Cloudflare saw, IPv6 by its /64',
   53: 'no field of a body rotates a key',
@@ -66,7 +66,7 @@ describe('every attack that touches what exists is played', () => {
 })
 
 it('nothing of these sections is left out', () => {
-  const sections = [...Array.from({ length: 34 }, (_, i) => i + 1), 52, 53, 54, 55, 73, 74]
+  const sections = [...Array.from({ length: 34 }, (_, i) => i + 1), 42, 43, 52, 53, 54, 55, 73, 74]
   const listed = [...Object.keys(cases), ...Object.keys(later)].map(Number)
   expect(listed.sort((a, b) => a - b)).toEqual(sections)
 })

@@ -1,4 +1,4 @@
-import { urn } from './wire.ts'
+import { most, urn } from './wire.ts'
 
 /* What a directory asks about us (RFC 7643, 5 to 7). */
 
@@ -8,7 +8,7 @@ export const config = (url: string) => ({
   schemas: [`${schemaUrn}:ServiceProviderConfig`],
   patch: { supported: true },
   bulk: { supported: false, maxOperations: 0, maxPayloadSize: 0 },
-  filter: { supported: true, maxResults: 200 },
+  filter: { supported: true, maxResults: most },
   changePassword: { supported: false },
   sort: { supported: false },
   etag: { supported: false },

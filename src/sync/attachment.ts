@@ -47,17 +47,16 @@ export async function getAttachment(
 }
 
 /**
- * A range of RFC 9110, 14.2. What is none, or asks for several, is answered with the whole.
+ * A range of RFC 9110, 14.2. What is none, or asks for several or for all, is answered with the whole.
  *
  * @returns Both ends are part of it.
  */
 function rangeOf(header: string | null, size: number): { start: number; end: number } | null {
-  const [, from = '', to = ''] = header?.match(/^bytes=(\d*)-(\d*)$/) ?? []
+  const [, from = '', to = ''] = header?.match(/^bytes=(?!0-$)(\d*)-(\d*)$/) ?? []
   if (from === '' && to === '') return null
   const start = from === '' ? Math.max(0, size - Number(to)) : Number(from)
   const end = from === '' || to === '' ? size - 1 : Math.min(Number(to), size - 1)
-  if (to !== '' && from !== '' && Number(to) < Number(from)) return null
-  if (start >= size || (from === '' && Number(to) === 0))
+  if (end < start || (from === '' && Number(to) === 0))
     throw syncFaults.requested_range_not_satisfiable({
       headers: { 'content-range': `bytes */${size}` },
     })

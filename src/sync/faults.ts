@@ -21,6 +21,7 @@ export const syncFaults = faults({
   not_found: [404, 'missing'],
   method_not_allowed: [405, 'Method not allowed here'],
   conflict: [409, 'Document update conflict.'],
+  missing_rev: [409, 'missing_rev'],
   checkpoint_expired: [
     410,
     'Deletions after this checkpoint are no longer kept: empty the local database and replicate from the start.',
@@ -52,13 +53,16 @@ const translated: Record<string, Code> = {
   [coreFaults.insufficient_aal().code]: 'unauthorized',
   [coreFaults.rate_limited().code]: 'too_many_requests',
   [coreFaults.misconfigured().code]: 'misconfigured',
+  // What an attachment is to be put to: CouchDB has its error of one status, its status of another.
+  missing_rev: 'not_found',
 }
 
 /** What a Fault is called in an answer, also in one line of a bulk answer: `{ error, reason }`. */
 export const errorOf = ({ code, message }: Fault): { error: string; reason: string } => {
   const error = translated[code] ?? code
   // CouchDB's own words for what is no JSON, which clients look for.
-  return { error, reason: code === 'bad_json' ? 'invalid UTF-8 JSON' : message }
+  const own = code === 'bad_json' || code === 'unsupported_content'
+  return { error, reason: own ? syncFaults[error as Code]().message : message }
 }
 
 /** A Fault in CouchDB's error body: `{ error, reason }`. */

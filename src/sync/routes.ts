@@ -4,6 +4,7 @@ import type { Identity } from '../core/ports.ts'
 import type { Route } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import * as database from './database-routes.ts'
+import { checkName } from './database.ts'
 import * as document from './document-routes.ts'
 import { syncFaults } from './faults.ts'
 import { readChanges } from './feed-routes.ts'
@@ -89,9 +90,6 @@ export function syncRoutes(input: RoutesInput): Route[] {
     ]),
     ...both('/:db/_changes', readChanges(watcher)),
     ...both('/:db/_all_docs', database.readAllDocs),
-    ...both('/:db/_design_docs', database.readDesignDocs),
-    ...both('/:db/_local_docs', database.readLocalDocs),
-    inDb('POST', '/:db/_all_docs/queries', database.postAllDocsQueries),
     inDb('POST', '/:db/_bulk_docs', database.postBulkDocs(wrote)),
     inDb('POST', '/:db/_bulk_get', database.postBulkGet),
     inDb('POST', '/:db/_revs_diff', database.postRevsDiff),
@@ -126,6 +124,7 @@ async function askedOf(
 ): Promise<Asked> {
   const { mount, segments } = segmentsOf(c, path)
   const [name = '', ...rest] = segments
+  if (c.req.method === 'PUT' && rest.length === 0) checkName(name)
   const again = async () =>
     placeOf(find, name, await identity.principal(scope, withBearer(c.req.raw)))
   return {

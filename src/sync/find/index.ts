@@ -1,4 +1,5 @@
 import type { Part } from '../routes.ts'
+import * as lists from './doc-lists.ts'
 import * as mango from './mango-routes.ts'
 import { findMigrations } from './migrations.ts'
 import * as views from './view-routes.ts'
@@ -13,6 +14,13 @@ export const find: Part = Object.freeze<Part>({
   views: true,
   migrations: findMigrations,
   routes: (inDb, wrote) => [
+    inDb('GET', '/:db/_design_docs', lists.readDesignDocs),
+    inDb('POST', '/:db/_design_docs', lists.readDesignDocs),
+    inDb('GET', '/:db/_local_docs', lists.readLocalDocs),
+    inDb('POST', '/:db/_local_docs', lists.readLocalDocs),
+    inDb('POST', '/:db/_all_docs/queries', lists.postAllDocsQueries),
+    inDb('POST', '/:db/_design_docs/queries', lists.postDesignDocsQueries),
+    inDb('POST', '/:db/_local_docs/queries', lists.postLocalDocsQueries),
     inDb('POST', '/:db/_find', mango.postFind),
     inDb('POST', '/:db/_explain', mango.postExplain),
     inDb('GET', '/:db/_index', mango.readIndexes),

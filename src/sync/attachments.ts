@@ -65,8 +65,7 @@ function known(one: IncomingAttachment, before: readonly Attachments[]): Attachm
     .filter((attachments) => Object.hasOwn(attachments, one.name))
     .map((attachments) => attachments[one.name] as Attachment)
   const match = found.find(
-    ({ digest, revpos }) =>
-      (one.digest ?? digest) === digest && (one.revpos ?? revpos) === revpos,
+    ({ digest, revpos }) => (one.digest ?? digest) === digest && (one.revpos ?? revpos) === revpos,
   )
   if (!match) throw bad('missing_stub', `Invalid attachment stub in document for ${one.name}`)
   return match

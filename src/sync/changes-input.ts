@@ -1,6 +1,6 @@
 import type { Doc } from './definition.ts'
 import { bad } from './faults.ts'
-import { count, on, type Options } from './query.ts'
+import { count, type Options, on } from './query.ts'
 import type { Show } from './version.ts'
 
 /** Which changes a feed shows; `null` for all of them. */

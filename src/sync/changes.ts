@@ -108,7 +108,11 @@ async function readPart(
     lines,
     lastSeq,
     scan: ended ? undefined : scan,
-    pending: ended ? 0 : descending ? lastSeq - 1 : ahead(place, database, lastSeq, since ? 0 : rows.length),
+    pending: ended
+      ? 0
+      : descending
+        ? lastSeq - 1
+        : ahead(place, database, lastSeq, since ? 0 : rows.length),
     ended,
   }
 }

@@ -102,7 +102,12 @@ export const again = (version: VersionRow, id: string, rev: string | null): Inco
 export async function copyDocument(
   scope: Scope,
   place: Place,
-  { id, rev, to, toRev }: { id: string; rev?: string | undefined; to: string; toRev: string | null },
+  {
+    id,
+    rev,
+    to,
+    toRev,
+  }: { id: string; rev?: string | undefined; to: string; toRev: string | null },
 ): Promise<Edited> {
   const { version } = await getDocument(scope, place, { id, rev, show: {} })
   return writeOne(scope, place, again(version, to, toRev))
@@ -129,9 +134,7 @@ export async function writeAttachment(
   if (!attachment && before && !Object.hasOwn(readAttachments(before.atts), name))
     throw bad('not_found', 'Document is missing attachment')
   const attachments = attachment ? [...others, attachment] : others
-  const incoming = before
-    ? again(before, id, rev ?? null)
-    : parseDocument({ _id: id })
+  const incoming = before ? again(before, id, rev ?? null) : parseDocument({ _id: id })
   return writeOne(scope, place, {
     ...incoming,
     attachments: attachments.length > 0 ? attachments : null,

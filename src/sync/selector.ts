@@ -111,8 +111,6 @@ function condition(
 const typeOf = (value: unknown): string =>
   value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value
 
-const types = ['null', 'boolean', 'number', 'string', 'array', 'object']
-
 function testOf(operator: string, argument: unknown, depth: number): (value: unknown) => boolean {
   const order = (passes: (n: number) => boolean) => (value: unknown) =>
     passes(compare(value, argument))
@@ -141,7 +139,7 @@ function testOf(operator: string, argument: unknown, depth: number): (value: unk
       need(typeof argument === 'boolean')
       return () => argument as boolean
     case '$type':
-      need(types.includes(argument as string))
+      need(typeof argument === 'string')
       return (value) => typeOf(value) === argument
     case '$in':
       need(Array.isArray(argument))

@@ -1,6 +1,6 @@
 import { parseJson } from '../core/body.ts'
 import { bad } from './faults.ts'
-import { on, type Options } from './query.ts'
+import { type Options, on } from './query.ts'
 import { parseRev } from './revision.ts'
 import type { Show } from './version.ts'
 

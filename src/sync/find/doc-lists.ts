@@ -98,8 +98,7 @@ const one =
 
 /** Several questions of one request. @throws {Fault} `bad_request` (400). */
 export function queriesOf({ queries }: Record<string, unknown>): readonly Options[] {
-  if (queries === undefined)
-    throw bad('bad_request', 'POST body must include `queries` parameter.')
+  if (queries === undefined) throw bad('bad_request', 'POST body must include `queries` parameter.')
   if (!Array.isArray(queries) || !queries.every(isObject))
     throw bad('bad_request', '`queries` member must be an array.')
   if (queries.length > 50) throw bad('bad_request', 'More than 50 queries')

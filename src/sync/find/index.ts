@@ -25,6 +25,7 @@ export const find: Part = Object.freeze<Part>({
     inDb('POST', '/:db/_explain', mango.postExplain),
     inDb('GET', '/:db/_index', mango.readIndexes),
     inDb('POST', '/:db/_index', mango.postIndex(wrote)),
+    inDb('POST', '/:db/_index/_bulk_delete', mango.bulkDelete(wrote)),
     inDb('DELETE', '/:db/_index/:ddoc/:type/:name', mango.removeIndex(wrote)),
     inDb('DELETE', '/:db/_index/_design/:ddoc/:type/:name', mango.removeIndex(wrote)),
     inDb('GET', '/:db/_design/:ddoc/_view/:view', views.readView),
@@ -32,3 +33,5 @@ export const find: Part = Object.freeze<Part>({
     inDb('POST', '/:db/_design/:ddoc/_view/:view/queries', views.postViewQueries),
   ],
 })
+
+export { findFaults } from './faults.ts'

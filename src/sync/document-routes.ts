@@ -46,7 +46,7 @@ const wroteOne = (
 
 /** What is there, but not by the method that came as far as documents. */
 const endpoints =
-  /^_(all_docs|bulk_docs|bulk_get|changes|compact|design_docs|ensure_full_commit|explain|find|index|local_docs|purge|revs_diff|revs_limit|security|snapshot)$/
+  /^_(all_docs|bulk_docs|bulk_get|changes|compact|design_docs|ensure_full_commit|explain|find|index|local_docs|missing_revs|purge|revs_diff|revs_limit|security|snapshot|view_cleanup)$/
 
 /** The id that a path names, where `_design/…` and `_local/…` may be two segments. */
 function idOf(asked: Asked): { id: string; left: readonly string[] } {

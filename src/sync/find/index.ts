@@ -3,6 +3,7 @@ import * as lists from './doc-lists.ts'
 import * as mango from './mango-routes.ts'
 import { findMigrations } from './migrations.ts'
 import * as views from './view-routes.ts'
+import * as kept from './view-upkeep.ts'
 
 /**
  * Finding documents by what is in them: `_find`, `_index` and `_explain` (Mango), and the `views` that the host declares.
@@ -31,6 +32,8 @@ export const find: Part = Object.freeze<Part>({
     inDb('GET', '/:db/_design/:ddoc/_view/:view', views.readView),
     inDb('POST', '/:db/_design/:ddoc/_view/:view', views.readView),
     inDb('POST', '/:db/_design/:ddoc/_view/:view/queries', views.postViewQueries),
+    inDb('GET', '/:db/_design/:ddoc/_info', kept.readInfo),
+    inDb('POST', '/:db/_view_cleanup', kept.postCleanup),
   ],
 })
 

@@ -180,7 +180,13 @@ function roomFor(plans: readonly Plan[], limit: number): number {
 }
 
 /** Those errors that are one document's, as CouchDB tells them; any other is the whole request's. */
-const perDocument = new Set(['conflict', 'forbidden', 'unauthorized', 'compilation_error'])
+const perDocument = new Set([
+  'conflict',
+  'forbidden',
+  'unauthorized',
+  'compilation_error',
+  'invalid_design_doc',
+])
 
 interface AsideRow {
   id: string

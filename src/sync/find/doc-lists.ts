@@ -1,5 +1,5 @@
 import { type AllDocsInput, allDocsPages, parseAllDocs, type Range } from '../all-docs.ts'
-import { databaseId, inDatabase, type Place, placed } from '../database.ts'
+import { databaseId, inDatabase, placed } from '../database.ts'
 import { isObject } from '../document.ts'
 import { bad } from '../faults.ts'
 import { type LocalRow, localText, ownerOf } from '../local.ts'

@@ -112,11 +112,12 @@ function groupLevelOf(options: Options, view: View, byKeys: boolean): number | n
 /** A view as a source of rows. The code of one of the host is its version. */
 export const viewSource = (
   name: string,
-  { map, reduce, version, ready, atOnce }: View & Stored,
+  { map, reduce, version, ready, atOnce, designs }: View & Stored,
 ): RowSource => ({
   name: `view:${name}`,
   version: version ?? [map, reduce].join('\n'),
   ready,
+  designs,
   reduce: atOnce ? undefined : reduce,
   rows(doc) {
     const rows: Emitted[] = []

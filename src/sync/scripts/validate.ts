@@ -9,6 +9,7 @@ import type { Validator } from '../stored.ts'
 import { type DesignRow, isScript, memberOf, Realms, unwrap } from './design.ts'
 import { scriptsFaults } from './faults.ts'
 import { contextOf } from './request.ts'
+import { isBuiltIn } from './view.ts'
 
 const name = 'validate_doc_update'
 
@@ -74,9 +75,52 @@ function textOf(doc: Doc | null): string {
   return JSON.stringify({ ...doc, _attachments: Object.fromEntries(stubs) })
 }
 
-/** @throws {Fault} `compilation_error` (400), as CouchDB does for views. */
+/** What a design document's members have to be: `functions` are objects of text. */
+const shapes: Record<string, 'text' | 'object' | 'functions'> = {
+  language: 'text',
+  validate_doc_update: 'text',
+  options: 'object',
+  views: 'object',
+  filters: 'functions',
+  lists: 'functions',
+  shows: 'functions',
+  updates: 'functions',
+}
+
+/** @throws {Fault} `invalid_design_doc` (400), as CouchDB's: https://docs.couchdb.org/en/stable/ddocs/ddocs.html */
+function checkShape(doc: Doc): void {
+  const refuse = (message: string) => scriptsFaults.invalid_design_doc({ message })
+  for (const [member, shape] of Object.entries(shapes)) {
+    const value = doc[member]
+    if (value === undefined) continue
+    if (shape === 'text' ? typeof value !== 'string' : !isObject(value))
+      throw refuse(`\`${member}\` must be ${shape === 'text' ? 'a string' : 'an object'}`)
+    const texts = shape === 'functions' ? Object.entries(value as object) : []
+    // A module of functions is an object.
+    for (const [one, source] of texts)
+      if (typeof source !== 'string' && !isObject(source))
+        throw refuse(`\`${member}.${one}\` must be a string`)
+  }
+  const { rewrites } = doc
+  if (rewrites !== undefined && typeof rewrites !== 'string' && !Array.isArray(rewrites))
+    throw refuse('`rewrites` must be a string or an array')
+  for (const [view, value] of Object.entries((doc.views ?? {}) as object)) {
+    if (view === 'lib') continue
+    if (!isObject(value)) throw refuse(`View \`${view}\` must be an object`)
+    const { map, reduce } = value
+    if (map !== undefined && typeof map !== 'string')
+      throw refuse(`\`map\` of the view \`${view}\` must be a string`)
+    if (reduce !== undefined && typeof reduce !== 'string')
+      throw refuse(`\`reduce\` of the view \`${view}\` must be a string`)
+    if (reduce?.trim().startsWith('_') && !isBuiltIn(reduce))
+      throw refuse(`\`${reduce}\` is not a supported reduce function.`)
+  }
+}
+
+/** @throws {Fault} `invalid_design_doc`, `compilation_error` (400), as CouchDB does. */
 async function checkDesign(doc: Doc): Promise<void> {
-  if (doc._deleted || !isScript(doc)) return
+  if (doc._deleted || !(isScript(doc) || typeof doc.language !== 'string')) return
+  checkShape(doc)
   const realms = new Realms()
   const design = { id: doc._id, body: JSON.stringify(doc) }
   for (const path of functionsOf(doc)) {

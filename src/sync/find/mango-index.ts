@@ -58,7 +58,8 @@ export async function indexesOf(
 function indexesIn(ddoc: string, body: string): MangoIndex[] {
   const { language, views } = JSON.parse(body)
   if (language !== 'query' || !isObject(views)) return []
-  return Object.entries(views).flatMap(([name, view]) => {
+  const sorted = Object.entries(views).sort(([a], [b]) => (a < b ? -1 : 1))
+  return sorted.flatMap(([name, view]) => {
     const { map } = (view ?? {}) as {
       map?: { fields?: unknown; partial_filter_selector?: unknown; selector?: unknown }
     }
@@ -215,8 +216,10 @@ function boundsOf(
       depth += 2
       continue
     }
-    const low = of('$gt', '$gte').sort().at(-1)
-    const high = of('$lt', '$lte').sort()[0]
+    // Ids are compared in another order than rows are.
+    const ranging = path !== '_id'
+    const low = ranging ? of('$gt', '$gte').sort().at(-1) : undefined
+    const high = ranging ? of('$lt', '$lte').sort()[0] : undefined
     depth += Number(low !== undefined) + Number(high !== undefined)
     return { low: prefix + (low ?? ''), high: `${prefix}${high ?? ''}ff`, depth }
   }

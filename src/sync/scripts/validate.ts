@@ -75,43 +75,61 @@ function textOf(doc: Doc | null): string {
   return JSON.stringify({ ...doc, _attachments: Object.fromEntries(stubs) })
 }
 
-/** What a design document's members have to be: `functions` are objects of text. */
-const shapes: Record<string, 'text' | 'object' | 'functions'> = {
-  language: 'text',
-  validate_doc_update: 'text',
-  options: 'object',
-  views: 'object',
-  filters: 'functions',
-  lists: 'functions',
-  shows: 'functions',
-  updates: 'functions',
+type Shape = 'string' | 'object' | 'boolean'
+
+/** What a design document's members have to be; `*` is any of an object's. */
+const shapes: readonly (readonly [path: string, ...shapes: Shape[]])[] = [
+  ['filters', 'object'],
+  ['filters.*', 'object', 'string'],
+  ['language', 'string'],
+  ['lists', 'object'],
+  ['lists.*', 'object', 'string'],
+  ['options', 'object'],
+  ['options.include_design', 'boolean'],
+  ['options.local_seq', 'boolean'],
+  ['shows', 'object'],
+  ['shows.*', 'object', 'string'],
+  ['updates', 'object'],
+  ['updates.*', 'object', 'string'],
+  ['validate_doc_update', 'string'],
+  ['views', 'object'],
+  ['views.*', 'object'],
+  ['views.*.map', 'string'],
+  ['views.*.reduce', 'string'],
+]
+
+/** What is at a path, by its name there. */
+function membersAt(value: unknown, [step, ...rest]: readonly string[]): [string, unknown][] {
+  if (step === undefined) return [['', value]]
+  if (!isObject(value)) return []
+  const names = step === '*' ? Object.keys(value) : [step]
+  return names
+    .filter((name) => Object.hasOwn(value, name))
+    .flatMap((name) =>
+      membersAt(value[name], rest).map(([path, one]): [string, unknown] => [
+        path ? `${name}.${path}` : name,
+        one,
+      ]),
+    )
 }
+
+const has = (value: unknown, shape: Shape): boolean =>
+  shape === 'object' ? isObject(value) : typeof value === shape
 
 /** @throws {Fault} `invalid_design_doc` (400), as CouchDB's: https://docs.couchdb.org/en/stable/ddocs/ddocs.html */
 function checkShape(doc: Doc): void {
   const refuse = (message: string) => scriptsFaults.invalid_design_doc({ message })
-  for (const [member, shape] of Object.entries(shapes)) {
-    const value = doc[member]
-    if (value === undefined) continue
-    if (shape === 'text' ? typeof value !== 'string' : !isObject(value))
-      throw refuse(`\`${member}\` must be ${shape === 'text' ? 'a string' : 'an object'}`)
-    const texts = shape === 'functions' ? Object.entries(value as object) : []
-    // A module of functions is an object.
-    for (const [one, source] of texts)
-      if (typeof source !== 'string' && !isObject(source))
-        throw refuse(`\`${member}.${one}\` must be a string`)
-  }
+  for (const [path, ...allowed] of shapes)
+    for (const [at, value] of membersAt(doc, path.split('.')))
+      if (!allowed.some((shape) => has(value, shape)))
+        throw refuse(`\`${at}\` field must have ${allowed.join(' or ')} type`)
   const { rewrites } = doc
   if (rewrites !== undefined && typeof rewrites !== 'string' && !Array.isArray(rewrites))
-    throw refuse('`rewrites` must be a string or an array')
-  for (const [view, value] of Object.entries((doc.views ?? {}) as object)) {
-    if (view === 'lib') continue
-    if (!isObject(value)) throw refuse(`View \`${view}\` must be an object`)
-    const { map, reduce } = value
-    if (map !== undefined && typeof map !== 'string')
-      throw refuse(`\`map\` of the view \`${view}\` must be a string`)
-    if (reduce !== undefined && typeof reduce !== 'string')
-      throw refuse(`\`reduce\` of the view \`${view}\` must be a string`)
+    throw refuse('`rewrites` field must have string or array type')
+  for (const [view, value] of membersAt(doc, ['views', '*'])) {
+    if (view === 'views.lib') continue
+    const { map, reduce } = value as { map?: string; reduce?: string }
+    if (map === undefined) throw refuse(`View \`${view.slice(6)}\` must contain map function`)
     if (reduce?.trim().startsWith('_') && !isBuiltIn(reduce))
       throw refuse(`\`${reduce}\` is not a supported reduce function.`)
   }

@@ -155,9 +155,13 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
   return all
 }
 
-/** An attachment's bytes as a reader wants them: unpacked. */
+/** An attachment's bytes as a reader wants them: unpacked, if they are what they are said to be. */
 export async function unpack(bytes: Uint8Array, { encoding }: Attachment): Promise<Uint8Array> {
   if (encoding !== 'gzip') return bytes
   const stream = new Response(bytes as BodyInit).body?.pipeThrough(new DecompressionStream('gzip'))
-  return new Uint8Array(await new Response(stream).arrayBuffer())
+  const plain = new Response(stream).arrayBuffer()
+  return plain.then(
+    (buffer) => new Uint8Array(buffer),
+    () => bytes,
+  )
 }

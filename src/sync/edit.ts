@@ -55,7 +55,7 @@ export function revOfRequest(
   const differ = (what: string) => bad('bad_request', `Document rev ${what} have different values`)
   if (own !== undefined && own !== named) throw differ('from request body and query string')
   if (match !== undefined && named !== undefined && match !== named) throw differ('and etag')
-  const rev = named ?? match
+  const rev = named === undefined ? match : named
   if (rev !== undefined) parseRev(rev)
   return rev as string | undefined
 }

@@ -52,7 +52,7 @@ async function infos(
   { find, names }: Server,
   keys?: readonly string[],
 ): Promise<Response> {
-  const asked = keys ?? names.slice(0, most)
+  const asked = keys ?? [...names].sort().slice(0, most)
   const places = new Map(asked.flatMap((name) => readable(find, name, who) ?? []))
   const [rows, counts] = await Promise.all([
     read<DatabaseRow>(scope, [...places.values()], (place) =>

@@ -101,17 +101,22 @@ describe('a view', () => {
     expect(await refused(path)).toEqual(parseError(reason))
   })
 
-  it('is asked several questions at once, by either of two ways', async () => {
+  it('is asked several questions at once, where those are asked', async () => {
     const queries = [{ key: 'a' }, { limit: 1, descending: true }]
-    const expected = { results: [{ rows: [{ key: 'a' }] }, { rows: [{ key: 'c' }] }] }
-    expect((await view('plain', { queries }))[1]).toMatchObject(expected)
-    expect((await view('plain/queries', { queries }))[1]).toMatchObject(expected)
+    expect((await view('plain/queries', { queries }))[1]).toMatchObject({
+      results: [{ rows: [{ key: 'a' }] }, { rows: [{ key: 'c' }] }],
+    })
+    expect((await refused('plain', { queries }))[2]).toBe(
+      'The `queries` parameter is no longer supported at this endpoint',
+    )
     expect(await refused('plain/queries', {})).toEqual([
       400,
       'bad_request',
       'POST body must include `queries` parameter.',
     ])
-    expect((await refused('plain', { queries: 5 }))[2]).toBe('`queries` member must be an array.')
+    expect((await refused('plain/queries', { queries: 5 }))[2]).toBe(
+      '`queries` member must be an array.',
+    )
   })
 
   it('is brought up to date after a lazy answer', async () => {

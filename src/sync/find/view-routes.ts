@@ -1,7 +1,7 @@
 import type { View } from '../definition.ts'
 import { bad } from '../faults.ts'
 import { demand } from '../permission.ts'
-import { type Options, optionsOf } from '../query.ts'
+import { optionsOf } from '../query.ts'
 import { type Asked, bodyIfAny, bodyOf, jsonAnswer } from '../request.ts'
 import { queriesOf } from './doc-lists.ts'
 import { parseView, queryView, viewSource } from './view-query.ts'
@@ -23,24 +23,19 @@ export async function readView(asked: Asked): Promise<Response> {
   demand(place, 'read')
   const { name, view } = await viewOf(asked)
   const body = await bodyIfAny(asked)
-  if (body.queries !== undefined) return severalViews(asked, { name, view }, queriesOf(body))
+  if (body.queries !== undefined)
+    throw bad('bad_request', 'The `queries` parameter is no longer supported at this endpoint')
   const input = parseView(optionsOf(query, body), query, view)
   return jsonAnswer(await queryView(scope, place, { view, source: viewSource(name, view), input }))
 }
 
 /** Several questions to one view. */
 export async function postViewQueries(asked: Asked): Promise<Response> {
-  demand(asked.place, 'read')
-  return severalViews(asked, await viewOf(asked), queriesOf(await bodyOf(asked)))
-}
-
-async function severalViews(
-  { scope, place, query }: Asked,
-  { name, view }: { name: string; view: View },
-  queries: readonly Options[],
-): Promise<Response> {
+  const { scope, place, query } = asked
+  demand(place, 'read')
+  const { name, view } = await viewOf(asked)
   const pages: string[] = []
-  for (const one of queries) {
+  for (const one of queriesOf(await bodyOf(asked))) {
     const input = parseView(optionsOf(query, { ...one }), query, view)
     pages.push(await queryView(scope, place, { view, source: viewSource(name, view), input }))
   }

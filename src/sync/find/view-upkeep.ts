@@ -54,12 +54,13 @@ export async function postCleanup({ scope, place }: Asked): Promise<Response> {
 /**
  * What is kept of a design document's views. Two trips; it reads every row of theirs, for the sizes.
  *
- * @throws {Fault} `not_found` (404).
+ * @throws {Fault} `not_found` (404), `forbidden` (403) for who does not see all channels.
  * @see https://docs.couchdb.org/en/stable/api/ddoc/common.html#db-design-design-doc-info
  */
 export async function readInfo({ scope, place, rest }: Asked): Promise<Response> {
-  // It counts what someone may not see.
-  demand(place, channelsOf(place) === null ? 'read' : 'admin')
+  demand(place, 'read')
+  if (channelsOf(place) !== null)
+    throw bad('forbidden', 'It counts what is in every channel: you do not see all of them.')
   const name = rest[1] as string
   const { database, results } = await inDatabase(scope, place, [
     placed(scope, place, `${designsSql} AND id = ?3`, [`_design/${name}`]),

@@ -40,7 +40,11 @@ export async function getAttachment(
   const bytes = await unpack(kept, one)
   if (!one.encoding) headers.set('content-md5', etag.slice(1, -1))
   const range = one.encoding ? null : rangeOf(request.headers.get('range'), bytes.length)
-  if (!range) return new Response(bytes as BodyInit, { status: 200, headers })
+  if (!range) {
+    // Of what is only asked about (HEAD) nothing else tells it.
+    headers.set('content-length', String(bytes.length))
+    return new Response(bytes as BodyInit, { headers })
+  }
   headers.set('content-range', `bytes ${range.start}-${range.end}/${bytes.length}`)
   headers.delete('content-md5')
   return new Response(bytes.slice(range.start, range.end + 1), { status: 206, headers })

@@ -3,10 +3,7 @@ import { coreFaults, type Fault, type FaultOptions, faults } from '../core/fault
 /** CouchDB's error words: https://docs.couchdb.org/en/stable/api/basics.html#http-status-codes */
 export const syncFaults = faults({
   bad_request: [400, 'invalid UTF-8 JSON'],
-  illegal_database_name: [
-    400,
-    'Only lowercase characters (a-z), digits (0-9), and any of the characters _, $, (, ), +, -, and / are allowed. Must begin with a letter.',
-  ],
+  illegal_database_name: [400, 'Illegal database name'],
   illegal_docid: [400, 'Only reserved document ids may start with underscore.'],
   doc_validation: [400, 'Bad special document member'],
   query_parse_error: [400, 'Invalid query parameter'],

@@ -252,6 +252,12 @@ describe('an attachment', () => {
     expect((await db.get('/a/t', { range })).status).toBe(status)
   })
 
+  it('tells its size to who only asks about it', async () => {
+    await db.put('/a/t', 'text', type)
+    const { headers, body } = await db.call('HEAD', '/open-a/a/t')
+    expect([headers.get('content-length'), body]).toEqual(['4', ''])
+  })
+
   it('as a stub names the generation that brought it', async () => {
     const attached = { t: { content_type: 'text/plain', data: 'aGk=' } }
     const { rev } = (await db.put('/a', { _attachments: attached })).body

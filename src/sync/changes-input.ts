@@ -97,8 +97,9 @@ export function parseFeed(
   if (style !== 'main_only' && style !== 'all_docs')
     throw bad('bad_request', 'Supported `style`s: main_only, all_docs')
   const from = lastEvent ?? options['last-event-id'] ?? options.since
-  const since = parseSince(from)
   const descending = on(options, 'descending')
+  // As CouchDB has it: what goes down begins at the newest.
+  const since = descending ? 0 : parseSince(from)
   return {
     feed: feed as FeedInput['feed'],
     since,

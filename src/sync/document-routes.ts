@@ -206,7 +206,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw bad('bad_request', 'Destination is not URL-encoded UTF-8')
+    throw bad('bad_request', 'The path is not URL-encoded UTF-8')
   }
 }
 

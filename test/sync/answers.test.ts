@@ -276,6 +276,12 @@ describe('the feed', () => {
     expect((await db.get('/_changes?limit=3')).body.pending).toBe(0)
   })
 
+  it('that goes down begins at the newest, whatever it is to begin after', async () => {
+    for (const id of ['a', 'b', 'c']) await db.put(`/${id}`, {})
+    const { body } = await db.get('/_changes?descending=true&since=1&limit=2')
+    expect(body.results.map(({ id }: { id: string }) => id)).toEqual(['c', 'b'])
+  })
+
   it('goes by `live` for continuous', async () => {
     await db.put('/a', {})
     const { body } = await db.get('/_changes?feed=live&timeout=10')

@@ -23,7 +23,9 @@ export async function bulkDocs(asked: Asked): Promise<{ lines: unknown[]; writte
         ? 'POST body must include `docs` parameter.'
         : '`docs` parameter must be an array.',
     )
-  const newEdits = body.new_edits !== false
+  const { new_edits: newEdits = true } = body
+  if (typeof newEdits !== 'boolean')
+    throw bad('bad_request', '`new_edits` parameter must be a boolean.')
   const parsed = body.docs.map((value) => parse(value))
   const outcomes = new Map<Incoming | Local, Outcome>()
   const documents = parsed.filter((one): one is Incoming => !('local' in one))

@@ -1,6 +1,6 @@
 import type { Doc } from './definition.ts'
 import { bad } from './faults.ts'
-import { count, flag, type Options } from './query.ts'
+import { count, type Options, on } from './query.ts'
 import type { Show } from './version.ts'
 
 /** Which changes a feed shows; `null` for all of them. */
@@ -86,19 +86,20 @@ export function parseFeed(
   filter: FeedFilter,
   { lastEvent, skipped }: { lastEvent: string | null; skipped: number | undefined },
 ): FeedInput {
-  const feed = options.feed ?? 'normal'
+  const feed = options.feed === 'live' ? 'continuous' : (options.feed ?? 'normal')
   if (!feeds.includes(feed as never))
     throw bad(
       'bad_request',
       'Supported `feed` types: normal, continuous, live, longpoll, eventsource',
     )
-  const includeDocs = flag(options, 'include_docs')
+  const includeDocs = on(options, 'include_docs')
   const style = options.style ?? 'main_only'
   if (style !== 'main_only' && style !== 'all_docs')
     throw bad('bad_request', 'Supported `style`s: main_only, all_docs')
   const from = lastEvent ?? options['last-event-id'] ?? options.since
-  const since = parseSince(from)
-  const descending = flag(options, 'descending')
+  const descending = on(options, 'descending')
+  // As CouchDB has it: what goes down begins at the newest.
+  const since = descending ? 0 : parseSince(from)
   return {
     feed: feed as FeedInput['feed'],
     since,
@@ -109,9 +110,9 @@ export function parseFeed(
     allLeaves: style === 'all_docs',
     includeDocs,
     show: {
-      attachments: includeDocs && flag(options, 'attachments'),
-      conflicts: includeDocs && flag(options, 'conflicts'),
-      encodings: flag(options, 'att_encoding_info'),
+      attachments: includeDocs && on(options, 'attachments'),
+      conflicts: includeDocs && on(options, 'conflicts'),
+      encodings: on(options, 'att_encoding_info'),
     },
     filter,
     seqInterval: Math.max(1, count(options, 'seq_interval', 1)),

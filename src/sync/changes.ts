@@ -22,7 +22,7 @@ export interface ChangesPage {
   lastSeq: number
   /** What has to be known, too, to go on from there: nothing at the end. */
   scan?: Scan | undefined
-  /** How many more there may be: exact where it is 0. */
+  /** How many more there may be: exact where it is 0, and on a first page. */
   pending: number
 }
 
@@ -108,10 +108,22 @@ async function readPart(
     lines,
     lastSeq,
     scan: ended ? undefined : scan,
-    pending: ended ? 0 : Math.max(0, descending ? lastSeq - 1 : database.update_seq - lastSeq),
+    pending: ended
+      ? 0
+      : descending
+        ? lastSeq - 1
+        : ahead(place, database, lastSeq, since ? 0 : rows.length),
     ended,
   }
 }
+
+/** How many changes there may be after a sequence: of each document there is one. @param told Of those from the start. */
+const ahead = (place: Place, row: DatabaseRow, seq: number, told: number): number =>
+  Math.min(
+    row.update_seq - seq,
+    // How many documents there are is for those who see all of them.
+    channelsOf(place) ? Number.POSITIVE_INFINITY : row.doc_count + row.del_count - told,
+  )
 
 function passing(rows: readonly ChangeRow[], filter: FeedFilter, limit: number) {
   if (filter?.kind !== 'test') return { rows, cut: false }

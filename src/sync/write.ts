@@ -121,7 +121,6 @@ async function writeRound(
   const { database, states, validator } = fresh
     ? { states: new Map(documents.map(({ id }) => [id, stateOf(id, undefined)])) }
     : await readStates(scope, place, documents)
-  const failed = new Set<string>()
   const blobs: Blobs = new Map()
   const edit = async (incoming: Incoming) => {
     const state = states.get(incoming.id) as State
@@ -130,7 +129,6 @@ async function writeRound(
       outcomes.set(incoming, { id: incoming.id, rev })
     } catch (error) {
       if (!(error instanceof Fault) || !perDocument.has(error.code)) throw error
-      failed.add(incoming.id)
       const rev = incoming.rev && revOf(incoming.rev)
       outcomes.set(incoming, { id: incoming.id, ...(rev ? { rev } : {}), fault: error })
     }
@@ -170,7 +168,9 @@ async function writeRound(
       written.push({ database: place.name, owner: place.owner, seq, id, rev, deleted })
   }
   const lost = new Set(plans.map(({ id }) => id).filter((id) => !won.has(id)))
-  return documents.filter(({ id }) => lost.has(id) || (fresh && failed.has(id)))
+  return documents.filter(
+    (one) => lost.has(one.id) || (fresh && 'fault' in (outcomes.get(one) as Outcome)),
+  )
 }
 
 /** What a database may weigh before these plans: one that only shrinks is never refused. */
@@ -180,7 +180,13 @@ function roomFor(plans: readonly Plan[], limit: number): number {
 }
 
 /** Those errors that are one document's, as CouchDB tells them; any other is the whole request's. */
-const perDocument = new Set(['conflict', 'forbidden', 'unauthorized', 'compilation_error'])
+const perDocument = new Set([
+  'conflict',
+  'forbidden',
+  'unauthorized',
+  'compilation_error',
+  'invalid_design_doc',
+])
 
 interface AsideRow {
   id: string

@@ -70,7 +70,7 @@ const scripted = sync(base, {
   identity,
   parts: [find, upkeep, snapshot, scripts],
   databases: {
-    '*': shared({ ...open, keepRevisions: true }),
+    '*': shared({ ...open, keepRevisions: true, revsLimit: 1000 }),
     'kept-*': shared({ ...open, admin: ({ id }) => id === 'root' }),
     'team-*': shared({
       ...open,

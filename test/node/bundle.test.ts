@@ -24,9 +24,9 @@ const ceilings: Record<string, number> = {
   data: 64 * 1024,
   sync: 30 * 1024,
   // With all that it needs of `sync`, as if it were alone.
-  'sync/find': 21 * 1024,
+  'sync/find': 26 * 1024,
   'sync/snapshot': 7 * 1024,
-  'sync/upkeep': 7 * 1024,
+  'sync/upkeep': 9 * 1024,
   // The interpreter's own JavaScript, and what of `sync` it needs. Its WebAssembly is 490 KiB, 200 gzipped.
   'sync/scripts': 30 * 1024,
   'sync/notifier': 1024,
@@ -263,7 +263,7 @@ const exported: Record<string, string[]> = {
   ],
   data: ['changes', 'computed', 'data', 'explainPolicy', 'expose', 'fn', 'relation'],
   sync: ['forbidden', 'owned', 'shared', 'sync', 'unauthorized'],
-  'sync/find': ['find'],
+  'sync/find': ['find', 'findFaults'],
   'sync/snapshot': ['snapshot'],
   'sync/upkeep': ['upkeep'],
   'sync/scripts': ['scripts', 'scriptsFaults'],

@@ -1,4 +1,5 @@
 import type { View } from '../definition.ts'
+import { isObject } from '../document.ts'
 import { bad } from '../faults.ts'
 
 /** Rows of one group, reduced. `key` is JSON text. */
@@ -59,20 +60,28 @@ export function reduced(rows: readonly Piece[], reduce: Reduce): unknown {
 
 function rereduced(values: readonly unknown[], reduce: Reduce): unknown {
   if (reduce === '_count' || reduce === '_sum') return values.reduce(sum, 0)
-  if (reduce === '_stats') return (values as Stats[]).reduce(addStats)
+  if (reduce === '_stats') return (values as AnyStats[]).reduce(addStats)
   return reduce(null, [...values], true)
 }
 
 const notNumbers = (name: string) =>
   bad('bad_request', `The ${name} function requires that map values be numbers, or lists of them`)
 
-/** Numbers, or lists of them element by element. */
+/** Numbers, or lists of them element by element, or objects member by member. */
 function sum(total: unknown, value: unknown): unknown {
   if (typeof value === 'number' && typeof total === 'number') return total + value
+  if (isObject(value) && (total === 0 || isObject(total))) return sumMembers(total || {}, value)
   const list = (one: unknown) => (Array.isArray(one) ? one : [one])
   const [a, b] = [list(total), list(value)]
   if (![...a, ...b].every((one) => typeof one === 'number')) throw notNumbers('_sum')
   return Array.from({ length: Math.max(a.length, b.length) }, (_, i) => (a[i] ?? 0) + (b[i] ?? 0))
+}
+
+function sumMembers(total: object, value: Record<string, unknown>): unknown {
+  const members = new Map<string, unknown>(Object.entries(total))
+  for (const [name, one] of Object.entries(value))
+    members.set(name, sum(members.get(name) ?? 0, one))
+  return Object.fromEntries(members)
 }
 
 interface Stats {
@@ -83,15 +92,30 @@ interface Stats {
   sumsqr: number
 }
 
-function statsOf(value: unknown): Stats {
-  if (typeof value !== 'number') throw notNumbers('_stats')
-  return { sum: value, count: 1, min: value, max: value, sumsqr: value * value }
+/** Of a number, of what was counted before, or of each element of a list. */
+type AnyStats = Stats | AnyStats[]
+
+function statsOf(value: unknown): AnyStats {
+  if (Array.isArray(value)) return value.map(statsOf)
+  if (typeof value === 'number')
+    return { sum: value, count: 1, min: value, max: value, sumsqr: value * value }
+  const stats = value as Stats
+  if (!isObject(value) || !statNames.every((name) => typeof stats[name] === 'number'))
+    throw notNumbers('_stats')
+  return stats
 }
 
-const addStats = (a: Stats, b: Stats): Stats => ({
-  sum: a.sum + b.sum,
-  count: a.count + b.count,
-  min: Math.min(a.min, b.min),
-  max: Math.max(a.max, b.max),
-  sumsqr: a.sumsqr + b.sumsqr,
-})
+const statNames = ['sum', 'count', 'min', 'max', 'sumsqr'] as const
+
+function addStats(a: AnyStats, b: AnyStats): AnyStats {
+  if (Array.isArray(a) && Array.isArray(b) && a.length === b.length)
+    return a.map((one, i) => addStats(one, b[i] as AnyStats))
+  if (Array.isArray(a) || Array.isArray(b)) throw notNumbers('_stats')
+  return {
+    sum: a.sum + b.sum,
+    count: a.count + b.count,
+    min: Math.min(a.min, b.min),
+    max: Math.max(a.max, b.max),
+    sumsqr: a.sumsqr + b.sumsqr,
+  }
+}

@@ -26,7 +26,8 @@ export interface ViewInput {
   skip: number
   includeDocs: boolean
   updateSeq: boolean
-  update: boolean
+  /** `false` takes the rows as they are; `lazy` brings them up to date after the answer. */
+  update: boolean | 'lazy'
   /** `null` for the rows themselves; else by how many elements of a key they are grouped. */
   groupLevel: number | null
   show: Show
@@ -53,7 +54,7 @@ export function parseView(options: Options, query: URLSearchParams, view: View):
   if (low && high && sortKey(low.is) > sortKey(high.is))
     throw bad(
       'query_parse_error',
-      'No rows can match your key range, reverse your start_key and end_key or set descending=true',
+      `No rows can match your key range, reverse your start_key and end_key or set descending=${!descending}`,
     )
   return {
     keys,
@@ -67,7 +68,7 @@ export function parseView(options: Options, query: URLSearchParams, view: View):
     skip: count(options, 'skip', 0),
     includeDocs: flag(options, 'include_docs'),
     updateSeq: flag(options, 'update_seq'),
-    update: options.update !== 'false' && options.stale !== 'ok' && options.update !== false,
+    update: updateOf(options),
     groupLevel: groupLevelOf(options, view, keys !== undefined),
     show: {
       attachments: flag(options, 'attachments'),
@@ -76,13 +77,30 @@ export function parseView(options: Options, query: URLSearchParams, view: View):
   }
 }
 
+function oneOf<Word extends string>(options: Options, name: string, words: readonly Word[]) {
+  const value = options[name] === undefined ? undefined : String(options[name])
+  if (value === undefined || words.includes(value as Word)) return value as Word | undefined
+  throw bad('query_parse_error', `Invalid value for \`${name}\`.`)
+}
+
+function updateOf(options: Options): boolean | 'lazy' {
+  oneOf(options, 'stable', ['true', 'false'])
+  const stale = oneOf(options, 'stale', ['ok', 'update_after'])
+  const update = oneOf(options, 'update', ['true', 'false', 'lazy']) ?? 'true'
+  if (stale) return stale === 'update_after' && 'lazy'
+  return update === 'lazy' ? update : update === 'true'
+}
+
 function groupLevelOf(options: Options, view: View, byKeys: boolean): number | null {
-  const grouped = options.group_level !== undefined || flag(options, 'group')
+  const grouped = count(options, 'group_level', 0) > 0 || flag(options, 'group')
   if (!view.reduce || !flag(options, 'reduce', true)) {
-    if (grouped || (!view.reduce && options.reduce !== undefined && flag(options, 'reduce')))
+    if (!view.reduce && flag(options, 'reduce'))
       throw bad('query_parse_error', 'Reduce is invalid for map-only views.')
+    if (grouped) throw bad('query_parse_error', 'Invalid use of grouping on a map view.')
     return null
   }
+  if (options.conflicts !== undefined)
+    throw bad('query_parse_error', '`conflicts` is invalid for reduce views.')
   if (flag(options, 'include_docs'))
     throw bad('query_parse_error', '`include_docs` is invalid for reduce')
   const level = flag(options, 'group') ? Number.MAX_SAFE_INTEGER : count(options, 'group_level', 0)
@@ -94,11 +112,12 @@ function groupLevelOf(options: Options, view: View, byKeys: boolean): number | n
 /** A view as a source of rows. The code of one of the host is its version. */
 export const viewSource = (
   name: string,
-  { map, reduce, version, ready, atOnce }: View & Stored,
+  { map, reduce, version, ready, atOnce, designs }: View & Stored,
 ): RowSource => ({
   name: `view:${name}`,
   version: version ?? [map, reduce].join('\n'),
   ready,
+  designs,
   reduce: atOnce ? undefined : reduce,
   rows(doc) {
     const rows: Emitted[] = []
@@ -130,12 +149,15 @@ export async function queryView(
     !input.keys &&
     channelsOf(place) === null
   const statement = blocks ? piecesStatement : rowsStatement
-  const { database, total, results } = await askRows(scope, place, {
-    source,
-    update: input.update,
-    blocks,
-    ask: () => [statement(scope, place, source, input)],
-  })
+  const ask = (update: boolean) =>
+    askRows(scope, place, {
+      source,
+      update,
+      blocks,
+      ask: () => [statement(scope, place, source, input)],
+    })
+  const { database, total, results } = await ask(input.update === true)
+  if (input.update === 'lazy') scope.waitUntil(ask(true).then(() => {}))
   const found = (results[0]?.results ?? []) as unknown as ViewRow[]
   const rows = input.keys ? inOrderOf(input.keys, found) : found
   const seq = input.updateSeq ? `,"update_seq":${database.update_seq}` : ''

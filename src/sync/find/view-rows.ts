@@ -1,7 +1,6 @@
 import type { QueryResult, Statement } from '../../core/database.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Scope } from '../../core/scope.ts'
-import { documentOf } from '../changes.ts'
 import { sortKey } from '../collate.ts'
 import {
   type DatabaseRow,
@@ -12,11 +11,13 @@ import {
   rowsOf,
   runAll,
 } from '../database.ts'
-import type { Doc } from '../definition.ts'
+import type { Doc, Rules } from '../definition.ts'
 import { syncFaults } from '../faults.ts'
 import { type FullRow, fullColumns } from '../read.ts'
+import { documentText, type Show } from '../version.ts'
 import { mend, outdate, staleSql } from './blocks.ts'
 import type { Reduce } from './reduce.ts'
+import { byTerm } from './term-order.ts'
 import { type Run, runUnlessStale, type ViewState } from './view-state.ts'
 
 /** What a view or an index has of a document. */
@@ -32,6 +33,8 @@ export interface RowSource {
   /** Changes when its rows would be others: then all are made anew. */
   version: string
   rows: (doc: Doc) => readonly Emitted[]
+  /** Whether design documents have rows, too. @default false */
+  designs?: boolean | undefined
   /** Has to be waited for before `rows`. */
   ready?: (() => Promise<void>) | undefined
   /** What blocks of its rows are reduced by, if that is kept. @see blocks.ts */
@@ -83,7 +86,7 @@ export async function askRows(
     const same = state?.version === source.version && state.purge_seq === database.purge_seq
     if (!state || !same) await begin(scope, database, source)
     else if (update && state.seq < database.update_seq)
-      await catchUp(scope, database, state, source)
+      await catchUp(scope, { database, rules: place.definition.rules }, state, source)
     else if (blocks && reduce && results[1]?.results[0]?.stale) await mend(scope, state, reduce)
     else return { database, total: state.total, results: results.slice(blocks ? 2 : 1) }
   }
@@ -112,7 +115,12 @@ async function begin(scope: Scope, database: DatabaseRow, source: RowSource) {
 }
 
 /** Takes in the next documents. If another request does the same, one of the two does nothing. */
-async function catchUp(scope: Scope, database: DatabaseRow, state: ViewState, source: RowSource) {
+async function catchUp(
+  scope: Scope,
+  { database, rules }: { database: DatabaseRow; rules: Rules },
+  state: ViewState,
+  source: RowSource,
+) {
   await source.ready?.()
   const results = await rowsOf<FullRow>(
     scope,
@@ -122,7 +130,9 @@ async function catchUp(scope: Scope, database: DatabaseRow, state: ViewState, so
       )
       .bind(database.id, state.seq, documentsAtOnce),
   )
-  const emitted = results.flatMap((row) => (row.deleted ? [] : linesOf(row, source)))
+  // As CouchDB has it; but in which channels the others are, a row does not tell.
+  const show = rules.channels ? {} : { conflicts: true, deletedConflicts: true }
+  const emitted = results.flatMap((row) => (row.deleted ? [] : linesOf(row, source, show)))
   const last = results.length < documentsAtOnce ? database.update_seq : (results.at(-1)?.seq ?? 0)
   const ids = JSON.stringify(results.map(({ id }) => id))
   const run: Run = (sql, ...more) => scope.db.prepare(sql).bind(state.id, ...more)
@@ -153,25 +163,27 @@ async function catchUp(scope: Scope, database: DatabaseRow, state: ViewState, so
 
 type Line = [sort: string, id: string, n: number, key: string, value: string]
 
-function linesOf(row: FullRow, source: RowSource): Line[] {
-  if (row.id.startsWith('_design/')) return []
+function linesOf(row: FullRow, source: RowSource, show: Show): Line[] {
+  if (row.id.startsWith('_design/') && !source.designs) return []
   let emitted: readonly Emitted[]
   try {
-    emitted = source.rows(documentOf(row))
+    emitted = source.rows(JSON.parse(documentText(row, show, row)))
   } catch (error) {
     // As CouchDB does: a document for which `map` throws has no rows. One that it cannot end with ends the view.
     if (error instanceof Fault) throw error
     return []
   }
-  return emitted.map(
-    ({ key, value }, n): Line => [
-      sortKey(key),
-      row.id,
-      n,
-      JSON.stringify(key ?? null),
-      JSON.stringify(value ?? null),
-    ],
-  )
+  return [...emitted]
+    .sort((a, b) => byTerm(a.value, b.value))
+    .map(
+      ({ key, value }, n): Line => [
+        sortKey(key),
+        row.id,
+        n,
+        JSON.stringify(key ?? null),
+        JSON.stringify(value ?? null),
+      ],
+    )
 }
 
 function chunks(lines: readonly Line[]): Line[][] {

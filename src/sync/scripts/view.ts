@@ -11,6 +11,9 @@ const most = 500
 
 const builtIn = ['_sum', '_count', '_stats'] as const
 
+export const isBuiltIn = (source: string): boolean =>
+  /^_(sum|count|stats|approx_count_distinct)$/.test(source.trim())
+
 type Reduce = NonNullable<View['reduce']>
 
 /**
@@ -29,6 +32,7 @@ export async function viewOf(
   const path = ['views', name.slice(slash + 1)]
   const map = memberOf(body, [...path, 'map'])
   if (typeof map !== 'string' || !isScript(body)) return undefined
+  const designs = memberOf(body, ['options', 'include_design']) === true
   const realms = new Realms()
   const compiled = () => realms.compile(row, [...path, 'map'])
   let run: ((doc: Doc) => Result) | undefined
@@ -38,7 +42,9 @@ export async function viewOf(
       map,
       memberOf(body, ['views', 'lib']),
       memberOf(body, [...path, 'reduce']),
+      ...(designs ? ['designs'] : []),
     ]),
+    designs,
     atOnce: reduce === distinct,
     async ready() {
       const { realm, fn } = await compiled()

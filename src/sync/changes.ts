@@ -137,7 +137,7 @@ function passing(rows: readonly ChangeRow[], filter: FeedFilter, limit: number) 
 }
 
 /** A row's document, as functions of the host see it. */
-export const documentOf = (row: FullRow): Doc => JSON.parse(documentText(row, {}, row)) as Doc
+const documentOf = (row: FullRow): Doc => JSON.parse(documentText(row, {}, row)) as Doc
 
 function statement(scope: Scope, place: Place, input: PageInput, size: number): Statement {
   const { filter, since, scan, descending, includeDocs } = input

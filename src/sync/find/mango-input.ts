@@ -131,7 +131,7 @@ function parseFields(fields: unknown): readonly string[] | null {
 }
 
 /** `sort`, taken apart. @throws {Fault} `invalid_sort_json`, `invalid_sort_field`, `unsupported_mixed_sort` (400). */
-export function parseSort(sort: unknown): Sort {
+function parseSort(sort: unknown): Sort {
   if (sort === undefined) return { fields: [], descending: false }
   if (!Array.isArray(sort))
     throw wrong('invalid_sort_json', 'Sort must be an array of sort specs, not', sort)

@@ -1,10 +1,12 @@
 import { eq } from 'drizzle-orm'
 import { bind } from 'leanto'
 import { auth } from 'leanto/auth'
+import { passkeys } from 'leanto/auth/passkeys'
 import { data, expose } from 'leanto/data'
 import { type Email, email } from 'leanto/email'
 import { binding } from 'leanto/email/binding'
 import { capture } from 'leanto/email/capture'
+import { templates } from 'leanto/email/templates'
 import { services } from 'leanto/services'
 import { libre, translate } from 'leanto/services/translate'
 import { owned, sync } from 'leanto/sync'
@@ -39,13 +41,17 @@ export const base = bind<Env>({
 export const mailer: Email = email(base, {
   from: (env) => env.MAIL_FROM,
   transport: capture({ otherwise: binding({ binding: (env: Env) => env.EMAIL }) }),
-  identity: () => users,
-  templates: { note: noteMail },
+  parts: [templates({ identity: () => users, templates: { note: noteMail } })],
 })
 
 // With a mailer, sign-up would wait for the address to be confirmed. This example lets people in at once. An app that
 // sends mail must not: without `autoconfirm`, nobody has notes mailed to an address that is another's.
-export const users = auth(base, { site: (env) => env.SITE, mailer, autoconfirm: true })
+export const users = auth(base, {
+  site: (env) => env.SITE,
+  mailer,
+  autoconfirm: true,
+  with: [passkeys({ name: 'Notes' })],
+})
 
 export const store = data(base, {
   identity: users,

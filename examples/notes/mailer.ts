@@ -1,5 +1,6 @@
 import { faults, type Scope } from 'leanto'
-import { html, template } from 'leanto/email'
+import { html } from 'leanto/email'
+import { template } from 'leanto/email/templates'
 import * as v from 'valibot'
 
 const mailFaults = faults({ no_note: [404, 'There is no such note of yours'] })

@@ -50,6 +50,11 @@ const saml: readonly Line[] = [
   ['POST', '/sso'],
   ['GET', '/sso/saml/metadata'],
   ['POST', '/sso/saml/acs'],
+  ['GET', '/admin/sso/providers'],
+  ['POST', '/admin/sso/providers'],
+  ['GET', '/admin/sso/providers/:idp_id'],
+  ['PUT', '/admin/sso/providers/:idp_id'],
+  ['DELETE', '/admin/sso/providers/:idp_id'],
 ]
 
 const refusing =

@@ -51,9 +51,9 @@ const asks = (request: Request): boolean => preference.test(request.headers.get(
 const byCookie = (request: Request): boolean =>
   !request.headers.has('authorization') && read(request, accessCookie) !== null
 
-/** A second factor's session goes where the first one's is. */
+/** A session that goes on by new tokens, as after a second factor, stays where it is. */
 const raised = (request: Request): boolean =>
-  byCookie(request) && new URL(request.url).pathname.includes('/factors/')
+  byCookie(request) && /\/factors\/|\/organizations\/active$/.test(new URL(request.url).pathname)
 
 const safe = (method: string): boolean => ['GET', 'HEAD', 'OPTIONS'].includes(method)
 

@@ -12,7 +12,7 @@ type Handler = Route[2]
 /** Identities, and what answers where no OAuth provider is mounted. */
 export const identityRoutes = (doors: Doors): Route[] => [
   ['DELETE', '/user/identities/:identity_id', unlink(doors)],
-  ...(doors.settings.parts.some(({ provider }) => provider) ? [] : closed(doors)),
+  ...(doors.settings.parts.some((part) => part.provider ?? part.providers) ? [] : closed(doors)),
 ]
 
 const unlink =

@@ -1,19 +1,20 @@
 import type { Base } from '../core/bind.ts'
 import { Fault } from '../core/fault.ts'
 import { type Guards, guards } from '../core/guard.ts'
+import { isUuid } from '../core/id.ts'
 import { identity } from '../core/identity.ts'
 import { unbound } from '../core/jwt.ts'
-import { purgeLimits } from '../core/limit.ts'
+import { networkOf, purgeLimits } from '../core/limit.ts'
 import type { Migration } from '../core/migrate.ts'
 import type { Module } from '../core/module.ts'
-import type { Identity } from '../core/ports.ts'
+import type { Identity, Principal } from '../core/ports.ts'
 import { type Route, routesOf } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import { withClosed } from './closed-routes.ts'
 import { purgeCodes } from './codes.ts'
 import { authFaults } from './faults.ts'
 import { authMigrations } from './migrations.ts'
-import type { AuthPart, Doors } from './part.ts'
+import { type AuthPart, type Doors, happened } from './part.ts'
 import { purgeFlows } from './pkce.ts'
 import { proofsOf, verifierOf } from './proofs.ts'
 import { authRoutes } from './routes.ts'
@@ -66,14 +67,16 @@ export function auth<Env>(base: Base<Env>, options: AuthOptions<Env>): Auth {
     settings,
     verbs,
     scopeOf: (c) => base.scope(c),
-    callerOf: gotrueCaller(settings),
+    callerOf: gotrueCaller(settings, () => {}),
+    admittedOf: gotrueCaller(settings, admitBy(settings)),
     reply: replier(parts),
   }
   const { routes, table } = routesOf(
     { base, render: renderFault, bug: renderBug },
-    withClosed([...authRoutes(doors), ...parts.flatMap((part) => part.routes?.(doors) ?? [])]).map(
-      guarded(parts),
-    ),
+    withClosed([
+      ...authRoutes(doors),
+      ...parts.flatMap((part) => part.routes?.(doors) ?? []).sort(exactFirst),
+    ]).map(guarded(parts)),
   )
   return Object.freeze({
     name: 'auth',
@@ -88,6 +91,9 @@ export function auth<Env>(base: Base<Env>, options: AuthOptions<Env>): Auth {
   })
 }
 
+/** No part's `/admin/users/:user_id` may answer what is another one's `/admin/users/export`, however they are listed. */
+const exactFirst = ([, a]: Route, [, b]: Route) => Number(a.includes(':')) - Number(b.includes(':'))
+
 const byId = (a: Migration, b: Migration) => (a.id < b.id ? -1 : 1)
 
 /** Each once: parts may share a migration. */
@@ -99,11 +105,21 @@ const replier =
   (scope, request, session, response = Response.json(session, { status: 200 })) =>
     parts.reduce((made, part) => part.reply?.(scope, request, session, made) ?? made, response)
 
-/** The port, past the parts that refuse whom it knows. */
+type Admitted = (scope: Scope, principal: Principal, request: Request) => void | Promise<void>
+
+const admitBy =
+  (settings: Settings): Admitted =>
+  async (scope, principal, request) => {
+    for (const part of settings.parts) await part.admit?.(settings, scope, principal, request)
+  }
+
+/** The port, past the parts that refuse whom it knows, or know more of them. */
 const admitting = (settings: Settings, { principal }: Identity): Identity => ({
   async principal(scope, request) {
-    const found = await principal(scope, request)
-    for (const part of settings.parts) await part.admit?.(settings, scope, found)
+    let found = await principal(scope, request)
+    await admitBy(settings)(scope, found, request)
+    for (const { identified } of settings.parts)
+      found = (await identified?.(settings, scope, found)) ?? found
     return found
   },
 })
@@ -144,7 +160,7 @@ const guarded =
   }
 
 /** As the port, but a token that does not verify is 403 `bad_jwt`, as GoTrue has it. */
-function gotrueCaller(settings: Settings) {
+function gotrueCaller(settings: Settings, admitted: Admitted) {
   const verify = verifierOf(settings)
   const strict = schemed(settings, async (scope, token) => {
     try {
@@ -155,15 +171,35 @@ function gotrueCaller(settings: Settings) {
       throw error
     }
   })
-  return async (scope: Scope, request: Request): Promise<Caller> => {
+  return async (scope: Scope, request: Request, { acted } = { acted: false }): Promise<Caller> => {
     const principal = await strict.principal(scope, request)
     if (principal.role !== 'authenticated') throw authFaults.no_authorization()
+    const { act } = principal.claims
+    if (act !== undefined && !acted) {
+      refused(settings, scope, request, principal)
+      throw authFaults.no_authorization({
+        status: 403,
+        message: 'Only the user may do this, and nobody who acts for them',
+      })
+    }
+    await admitted(scope, principal, request)
     for (const part of settings.parts) {
       const caller = part.caller?.(scope, principal)
-      if (caller) return caller
+      if (caller) return { ...caller, act }
     }
-    return callerOf(principal)
+    return { ...callerOf(principal), act }
   }
+}
+
+function refused(settings: Settings, scope: Scope, request: Request, { id, claims }: Principal) {
+  const actor = (claims.act as { sub?: unknown } | null)?.sub
+  const path = new URL(request.url).pathname.slice(0, 200)
+  happened(settings, scope, {
+    action: 'impersonation_refused',
+    userId: isUuid(actor) ? actor : undefined,
+    network: networkOf(request),
+    data: { actor, user_id: id, method: request.method, path },
+  })
 }
 
 /** Rows of a kind that one run of the upkeep removes at most. */

@@ -6,6 +6,7 @@ import {
   type JWTVerifyGetKey,
   jwtVerify,
 } from 'jose'
+import type { Statement } from '../core/database.ts'
 import { coreFaults } from '../core/fault.ts'
 import { isUuid } from '../core/id.ts'
 import { guest } from '../core/identity.ts'
@@ -13,6 +14,7 @@ import { principalOf, verifyJwt } from '../core/jwt.ts'
 import type { Principal } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
 import { aalOf } from './caller.ts'
+import type { Condition } from './condition.ts'
 import {
   elsewhereId,
   importSessions,
@@ -124,6 +126,8 @@ export function trust<Env>(issuers: readonly TrustedIssuer<Env>[]): Trust {
       return moveSession(mounted, source?.upstream, verify)(scope, input)
     },
     ended: (scope, { user, which = '', spared = null }) => [
+      // What ends with all the others need not be remembered by itself: so a user has few, however often they sign out.
+      ...(which === '' ? [forgetEnded(scope, user, spared)] : []),
       scope.db
         .prepare(
           `INSERT INTO leanto_auth_endings (user_id, which, at, spared)
@@ -145,6 +149,17 @@ export function trust<Env>(issuers: readonly TrustedIssuer<Env>[]): Trust {
     },
   } satisfies Trust)
 }
+
+/** Before what replaces them is stored, for that ends what `user` may ask for. */
+const forgetEnded = (scope: Scope, user: Condition, spared: string | null): Statement =>
+  scope.db
+    .prepare(
+      `DELETE FROM leanto_auth_endings WHERE user_id = (
+         SELECT u.id FROM leanto_auth_users u WHERE ${user.sql})
+         AND which <> '' AND which IS NOT ?${user.values.length + 1}
+         AND (which <> 'aal1' OR ?${user.values.length + 1} IS NULL)`,
+    )
+    .bind(...user.values, spared)
 
 function checkMoved({ refreshToken, userId, aal, since = 0 }: MovedSession, i: number): void {
   const refuse = (fix: string) => new TypeError(`trust: session ${i} ${fix}`)

@@ -52,6 +52,10 @@ export interface MailTemplates {
   identity_unlinked(facts: MailFacts): Mailed
   factor_added(facts: MailFacts): Mailed
   factor_removed(facts: MailFacts): Mailed
+  /** Where `impersonation` has `notify`: for how many `minutes`, and in `subject` the reason that was given. */
+  impersonated(facts: MailFacts): Mailed
+  /** `subject` is the organisation's name and `data.organization` what it is; its people wrote both. Has no `code`. */
+  organization_invite(facts: MailFacts): Mailed
 }
 
 /** For templates of your own. */
@@ -138,6 +142,18 @@ const defaultMails: MailTemplates = {
   factor_removed: tells(
     'A second factor was removed',
     ({ email, subject }) => `A second factor (${subject}) was removed from your account ${email}.`,
+  ),
+  impersonated: tells(
+    'Our staff has opened your account',
+    ({ email, minutes, site }) =>
+      `A member of the staff of ${hostOf(site)} has just opened your account ${email}, for at most ${minutes} minutes. They cannot change how you sign in.`,
+    'If you did not expect this, answer this mail.',
+  ),
+  organization_invite: tells(
+    'You have been invited',
+    ({ email, link }) =>
+      `You have been invited to join an organisation. To accept, follow this link and sign in as ${email}:\n\n${link}`,
+    'If you do not know why, ignore this mail: nothing happens.',
   ),
 }
 

@@ -1,6 +1,7 @@
 import { uuidv7 } from '../core/id.ts'
 import type { Scope } from '../core/scope.ts'
 import type { Address } from './address.ts'
+import type { Condition } from './condition.ts'
 import type { IdentityRow, Metadata, UserRow } from './wire.ts'
 
 export interface NewUser {
@@ -16,6 +17,8 @@ export interface NewUser {
   app?: Metadata
   /** Whether the address counts as proven. */
   proven: boolean
+  /** What must hold, or nobody is made. @default nothing */
+  only?: Condition | undefined
 }
 
 /**
@@ -24,7 +27,7 @@ export interface NewUser {
  */
 export function newUser(
   scope: Scope,
-  { id: given, address, password = null, data = {}, app = {}, proven }: NewUser,
+  { id: given, address, password = null, data = {}, app = {}, proven, only }: NewUser,
 ) {
   const now = scope.now()
   const type = address?.type
@@ -64,11 +67,13 @@ export function newUser(
     updated_at: now,
     identities: JSON.stringify(identity ? [identity] : []),
   }
+  const values = '?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10'
   const insert = scope.db
     .prepare(
       `INSERT INTO leanto_auth_users (id, email, phone, password, app_metadata, user_metadata,
          email_confirmed_at, phone_confirmed_at, is_anonymous, created_at, updated_at)
-       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10) ON CONFLICT DO NOTHING RETURNING id`,
+       ${only ? `SELECT ${values} WHERE ${only.sql}` : `VALUES (${values})`}
+       ON CONFLICT DO NOTHING RETURNING id`,
     )
     .bind(
       id,
@@ -81,6 +86,7 @@ export function newUser(
       row.phone_confirmed_at,
       row.is_anonymous,
       now,
+      ...(only?.values ?? []),
     )
   const addIdentity = scope.db
     .prepare(

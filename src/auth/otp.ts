@@ -99,7 +99,11 @@ async function send(
     const known = read.at(budgets.length)?.results[0] as UserRow | undefined
     const create = data && (known || (await admits(settings, scope, { address, data })))
     // An unknown address costs the same statements, which then select nobody.
-    const user = newUser(scope, { address, data: data ?? {}, proven: false })
+    // Whoever was known is not made anew if they are gone by now: of them the host was not asked.
+    const stillThere = known
+      ? condition(`EXISTS (SELECT 1 FROM leanto_auth_users u WHERE ${by.sql})`, ...by.values)
+      : undefined
+    const user = newUser(scope, { address, data: data ?? {}, proven: false, only: stillThere })
     const may = condition('coalesce(u.banned_until, 0) <= ?', scope.now())
     const whom = and(by, may, ...(only ? [only] : []))
     const code = await prepareCode(settings, scope, {

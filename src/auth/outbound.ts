@@ -12,7 +12,7 @@ const mostBytes = 256 * 1024
 const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]|[\w-]+\.localhost)$/
 
 /** Plain HTTP is for a server on this very machine, and only while developing. */
-export const mayBePlain = (scope: Scope, url: string): boolean =>
+const mayBePlain = (scope: Scope, url: string): boolean =>
   scope.local && loopback.test(URL.parse(url)?.hostname ?? '')
 
 /** @throws unless the URL is `https:`, or may be plain. */
@@ -21,13 +21,25 @@ export function checkUrl(scope: Scope, url: string): string {
   throw new Error(`leanto: ${JSON.stringify(url)} must be https`)
 }
 
+/** Which servers may be called. Each answers the URL, or throws why not. */
+export interface Reach {
+  /** By what the URL says itself. */
+  readonly allow: (scope: Scope, url: string) => string
+  /** Right before a call. */
+  readonly check: (scope: Scope, url: string) => string | Promise<string>
+}
+
+/** Of what the host has named. */
+export const declared: Reach = { allow: checkUrl, check: checkUrl }
+
 /** Asks for JSON, following no redirect: what a provider says about someone comes from the provider (case 61). */
 export async function getJson(
   scope: Scope,
   url: string,
   headers: Readonly<Record<string, string>> = {},
+  { check }: Reach = declared,
 ): Promise<Record<string, unknown>> {
-  const response = await fetch(checkUrl(scope, url), {
+  const response = await fetch(await check(scope, url), {
     // GitHub answers 403 to a request without a user agent, and Workers send none.
     headers: { accept: 'application/json', 'user-agent': 'leanto', ...headers },
     redirect: 'manual',

@@ -7,6 +7,7 @@ import type { Route, RouteEntry } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import type { Condition } from './condition.ts'
 import type { SecurityKeys } from './mfa/security-keys.ts'
+import type { ProviderStore } from './oauth/provider.ts'
 import type { ExchangeCode } from './pkce.ts'
 import type { Refresh } from './refresh.ts'
 import type { Caller } from './session.ts'
@@ -21,8 +22,24 @@ export interface Doors {
   readonly verbs: Verbs
   /** The scope of a request to the host's own routes. */
   readonly scopeOf: (c: Context) => Scope
-  /** Whose token a request shows. @throws {Fault} `no_authorization` (401), `bad_jwt` (403). */
-  readonly callerOf: (scope: Scope, request: Request) => Promise<Caller>
+  /**
+   * Whose token a request shows. Not of someone who acts for that user, unless a route says that they may: one that only
+   * reads, or ends what they do (case 18).
+   *
+   * @param open Says so. @default { acted: false }
+   * @throws {Fault} `no_authorization` (401; 403 for whoever acts for another), `bad_jwt` (403).
+   */
+  readonly callerOf: (
+    scope: Scope,
+    request: Request,
+    open?: { readonly acted: boolean },
+  ) => Promise<Caller>
+  /**
+   * The same, past the parts that say whom other modules meet: for what is not about the caller's own account.
+   *
+   * @throws {Fault} What `callerOf` and `admit` throw.
+   */
+  readonly admittedOf: (scope: Scope, request: Request) => Promise<Caller>
   /**
    * Answers a session as the mounted parts have it (a cookie mode sets its cookies here).
    * @param response @default 200 with the session as JSON
@@ -79,6 +96,8 @@ export interface AuthPart {
   readonly exchanged?: (scope: Scope, data: string, session: Session) => Promise<Session>
   /** Set by OAuth providers; what they are is said in `src/auth/providers`. Listed as `external` in `/settings`. */
   readonly provider?: { readonly name: string }
+  /** OAuth providers that are stored. One part has them at most. */
+  readonly providers?: ProviderStore
   /** SQL expressions over the user `u`, each with `AS name`, read wherever a user is read. */
   readonly columns?: readonly string[]
   /** SQL expressions over the session `s`, each with `AS name`, read wherever a session is: for `claims`. */
@@ -102,6 +121,8 @@ export interface AuthPart {
   readonly claimed?: (scope: Scope, user: Condition) => readonly Statement[]
   /** Joins the batch that deletes a user. */
   readonly removed?: (scope: Scope, userId: string) => readonly Statement[]
+  /** What of this part goes along with users who move: the `field` of a `Moved` that `moving` must then be given. */
+  readonly moves?: string
   /** Joins the batch that ends a user's sessions: those elsewhere, which other issuers' tokens are of, end as well. */
   readonly ended?: (scope: Scope, ending: Ending) => readonly Statement[]
   /** Hears of what is stored, after the answer. */
@@ -145,11 +166,53 @@ export interface AuthPart {
     session: SessionRow & Record<string, unknown>,
   ) => Record<string, unknown>
   /** Refuses whom other modules and the host's routes must not meet, although their token is good. */
-  readonly admit?: (settings: Settings, scope: Scope, principal: Principal) => void | Promise<void>
+  readonly admit?: (
+    settings: Settings,
+    scope: Scope,
+    principal: Principal,
+    /** Nothing where somebody is to be let in elsewhere. */
+    request: Request | undefined,
+  ) => void | Promise<void>
+  /** Says more of whom other modules and the host's routes meet. */
+  readonly identified?: (
+    settings: Settings,
+    scope: Scope,
+    principal: Principal,
+  ) => Principal | Promise<Principal>
   /** Members of `/.well-known/openid-configuration`, in the place of those of `auth` itself. */
   readonly metadata?: (issuer: string) => Readonly<Record<string, unknown>>
   /** Joins the upkeep's batch. */
   readonly purge?: (scope: Scope) => readonly Statement[]
+}
+
+/**
+ * What a part keeps of users, as far as it goes along when they move here or away. Apart from the part itself, so that
+ * nobody carries it who moves nobody: `moving({ parts: [movedFactors] })`.
+ */
+export interface Moved {
+  /** Its name in a user's line, which has a list there. */
+  readonly field: string
+  /** SQL over the user `u`: a JSON list of what is kept. */
+  readonly column: string
+  /** What `column` read, as it leaves: text that is sealed here is of no use elsewhere. */
+  readonly exported: (scope: Scope, kept: readonly never[]) => Promise<readonly object[]>
+  /**
+   * Checks the list of a line.
+   *
+   * @returns Rows for `store`, and a word for each entry that cannot be kept.
+   * @throws {Fault} `validation_failed`: the user is refused.
+   */
+  readonly imported: (
+    scope: Scope,
+    userId: string,
+    list: readonly unknown[],
+  ) => Promise<{ rows: readonly object[]; notes: readonly string[] }>
+  /** Joins the batch that stores users. @param replaced JSON list of the ids of those who lose what they had. */
+  readonly store: (
+    scope: Scope,
+    rows: readonly object[],
+    replaced: string | null,
+  ) => readonly Statement[]
 }
 
 /** Tells of a user who was made. */

@@ -91,6 +91,10 @@ export async function verifyPassword(
   return false
 }
 
+/** Whether a stored form can be verified at all: a hash that no format reads would be a password that nobody has. */
+export const isVerifiable = (encoded: string, formats: readonly PasswordFormat[]): boolean =>
+  encoded.length <= 1024 && [argon2, ...formats].some((format) => format.matches(encoded))
+
 /** Whether a text can be a password at all: storable, and at most `maximumBytes`. */
 export const isPossible = (password: string): boolean =>
   password.isWellFormed() &&

@@ -117,6 +117,13 @@ export async function takeFlow(
     .bind(...hashes, ...Object.keys(ids), scope.now())
 }
 
+/** The provider of such a flow, as SQL, as long as it is not taken. */
+export const flowProvider = async (ids: readonly string[]): Promise<Condition> =>
+  condition(
+    `(SELECT provider FROM leanto_auth_flows WHERE id IN (${ids.map(() => '?').join(', ')}))`,
+    ...(await Promise.all(ids.map(hash))),
+  )
+
 /** That a flow's challenge is this verifier's (RFC 7636, 4.6). */
 export async function matching(codeVerifier: string): Promise<Condition> {
   const bytes = new TextEncoder().encode(codeVerifier)
@@ -233,7 +240,9 @@ export const exchangeAuthCode =
     const flow = checkFlow(scope, results[0]?.results[0])
     const read = results[1 + session.statements.length]
     const answer = await answerSession(settings, scope, session, read)
-    const part = settings.parts.find(({ name }) => name === flow.provider)
+    const part = settings.parts.find(
+      ({ name, providers }) => name === flow.provider || providers?.has(flow.provider ?? ''),
+    )
     return flow.data && part?.exchanged ? part.exchanged(scope, flow.data, answer) : answer
   }
 

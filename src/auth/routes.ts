@@ -135,7 +135,7 @@ const grants: Readonly<Record<string, (doors: Doors) => Handler>> = {
 const getUser =
   ({ verbs, callerOf }: Doors): Handler =>
   async (scope, c) =>
-    ok(await verbs.getUser(scope, await callerOf(scope, c.req.raw)))
+    ok(await verbs.getUser(scope, await callerOf(scope, c.req.raw, { acted: true })))
 
 const updateUser =
   ({ verbs, callerOf }: Doors): Handler =>
@@ -175,10 +175,11 @@ const signOutScopes: readonly string[] = ['global', 'local', 'others'] satisfies
 const signOut =
   ({ verbs, callerOf }: Doors): Handler =>
   async (scope, c) => {
-    const caller = await callerOf(scope, c.req.raw)
-    const which = c.req.query('scope') || 'global'
-    if (!signOutScopes.includes(which)) throw refuse('Unsupported logout scope')
-    const network = networkOf(c.req.raw)
-    await verbs.signOut(scope, { ...caller, which: which as SignOutScope, network })
+    const asked = c.req.query('scope') || 'global'
+    if (!signOutScopes.includes(asked)) throw refuse('Unsupported logout scope')
+    const caller = await callerOf(scope, c.req.raw, { acted: asked !== 'others' })
+    // Clients sign out everywhere unless told otherwise. Who acts for a user ends that, and none of the user's sessions.
+    const which = caller.act === undefined ? (asked as SignOutScope) : 'local'
+    await verbs.signOut(scope, { ...caller, which, network: networkOf(c.req.raw) })
     return new Response(null, { status: 204 })
   }

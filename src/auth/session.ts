@@ -26,6 +26,7 @@ export type AuthMethod =
   | 'anonymous'
   | 'passkey'
   | 'web3'
+  | 'impersonation'
 
 /** What is remembered of the device that a session began on. */
 export interface Client {
@@ -139,10 +140,15 @@ export async function answerSession(
 ): Promise<Session> {
   const row = read && 'results' in read ? (read.results[0] as SessionRow | undefined) : read
   if (!row) throw authFaults.otp_expired()
+  // Whose sessions a part marks, it must be there to mark them: else they would go on as the user's own (case 18).
+  if (row.tag && !settings.parts.some(({ name }) => name === row.tag))
+    throw authFaults.session_not_found()
   const user = settings.toUser(row)
   const { kid, key } = await settings.keys.signer(scope)
   const now = Math.floor(scope.now() / 1000)
-  const expiresAt = now + settings.lifetime
+  // No token outlives its session.
+  const last = row.not_after === null ? Number.POSITIVE_INFINITY : Math.floor(row.not_after / 1000)
+  const expiresAt = Math.min(now + settings.lifetime, last)
   const claims = {
     iss: settings.issuer(scope),
     sub: user.id,
@@ -165,7 +171,7 @@ export async function answerSession(
       .setProtectedHeader({ alg: algorithm, kid, typ: 'JWT' })
       .sign(key),
     token_type: 'bearer',
-    expires_in: settings.lifetime,
+    expires_in: expiresAt - now,
     expires_at: expiresAt,
     refresh_token: refreshToken,
     user,
@@ -202,6 +208,8 @@ export interface Caller {
   readonly aal?: string | undefined
   /** Of a token that another issuer has signed, who has the session. */
   readonly elsewhere?: Elsewhere | undefined
+  /** Who acts in the user's place, as the token's claim `act` says it (RFC 8693, 4.1). */
+  readonly act?: unknown
 }
 
 /** @throws {Fault} `unauthenticated` (401) if the principal is no user of this module. */

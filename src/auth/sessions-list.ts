@@ -19,6 +19,8 @@ export interface ListedSession {
   id: string
   /** Whether it is the one that asks. */
   current: boolean
+  /** Whether someone of the host's acts for the user in it; of their device nothing is said. */
+  impersonated: boolean
   created_at: string
   refreshed_at: string | undefined
   not_after: string | undefined
@@ -30,6 +32,7 @@ export interface ListedSession {
 
 interface Row {
   id: string
+  tag: string | null
   created_at: number
   refreshed_at: number | null
   not_after: number | null
@@ -71,7 +74,7 @@ export function sessions({ single = false }: SessionsOptions = {}): AuthPart {
 const list =
   ({ callerOf }: Doors): Route[2] =>
   async (scope, c) =>
-    ok(await listSessions(scope, await callerOf(scope, c.req.raw)))
+    ok(await listSessions(scope, await callerOf(scope, c.req.raw, { acted: true })))
 
 const revoke =
   ({ settings, callerOf }: Doors): Route[2] =>
@@ -96,7 +99,7 @@ async function listSessions(scope: Scope, caller: Caller): Promise<ListedSession
     scope.db.prepare(`SELECT 1 FROM ${session.sql}`).bind(...session.values),
     scope.db
       .prepare(
-        `SELECT id, created_at, refreshed_at, not_after, aal, amr, user_agent, ip
+        `SELECT id, tag, created_at, refreshed_at, not_after, aal, amr, user_agent, ip
          FROM leanto_auth_sessions WHERE user_id = ? AND coalesce(not_after, ?) > ?
          ORDER BY id DESC LIMIT ${most}`,
       )
@@ -106,6 +109,7 @@ async function listSessions(scope: Scope, caller: Caller): Promise<ListedSession
   return (listed?.results ?? []).map((row) => ({
     id: row.id,
     current: row.id === caller.sessionId && !caller.elsewhere,
+    impersonated: row.tag === 'impersonation',
     created_at: iso(row.created_at) as string,
     refreshed_at: iso(row.refreshed_at),
     not_after: iso(row.not_after),

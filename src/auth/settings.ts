@@ -294,9 +294,11 @@ export function settingsOf<Env>(options: AuthOptions<Env>): Settings {
     mails: options.mails ?? {},
     parts,
     userColumns: [userColumns, ...parts.flatMap(({ columns }) => columns ?? [])].join(', '),
-    sessionColumns: [sessionColumns, ...parts.flatMap((part) => part.sessionColumns ?? [])].join(
-      ', ',
-    ),
+    sessionColumns: [
+      sessionColumns,
+      's.tag',
+      ...parts.flatMap((part) => part.sessionColumns ?? []),
+    ].join(', '),
     toUser: (row: UserRow) =>
       parts.reduce((user, { show }) => show?.(row as never, user) ?? user, toUser(row)),
     password: {

@@ -31,7 +31,7 @@ const ends: Readonly<Record<SignOutScope, string>> = {
 export const signOut =
   (settings: Settings) =>
   async (scope: Scope, input: SignOut): Promise<void> => {
-    const { userId, sessionId, which, elsewhere, network } = input
+    const { userId, sessionId, which, elsewhere, network, act } = input
     const session = sessionOf(scope, input)
     const own = scope.db
       .prepare(`SELECT 1 FROM ${session.sql} s WHERE s.user_id = ?`)
@@ -52,5 +52,5 @@ export const signOut =
     const end = elsewhere ? [here, ...there[which]] : [...there[which], here]
     const [found] = await scope.db.batch([own, ...end])
     if (found?.results.length !== 1) throw authFaults.session_not_found()
-    happened(settings, scope, { action: 'logout', userId, network, data: { scope: which } })
+    happened(settings, scope, { action: 'logout', userId, network, data: { scope: which, act } })
   }

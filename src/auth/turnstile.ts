@@ -1,6 +1,7 @@
 import { readText } from '../core/body.ts'
-import { faults } from '../core/fault.ts'
+import { Fault, faults } from '../core/fault.ts'
 import type { Scope } from '../core/scope.ts'
+import { adminOnly } from './admin/access.ts'
 import { grantOf } from './body.ts'
 import type { AuthPart } from './part.ts'
 
@@ -23,6 +24,7 @@ const siteverify = 'https://challenges.cloudflare.com/turnstile/v0/siteverify'
 const guarded = [
   ...['/signup', '/recover', '/resend', '/otp', '/magiclink'],
   '/passkeys/authentication/options',
+  '/sso',
 ]
 
 const grants: readonly (string | null)[] = ['password', 'web3']
@@ -34,8 +36,9 @@ interface Verdict {
 }
 
 /**
- * Demands a solved Cloudflare Turnstile of whoever signs up, signs in by password, passkey or wallet, or wants a mail or a message: as
- * GoTrue's clients send it, `options: { captchaToken }`. What cannot be verified is refused, and logged.
+ * Demands a solved Cloudflare Turnstile of whoever signs up, signs in by password, passkey, wallet or SSO, or wants a mail or a message: as
+ * GoTrue's clients send it, `options: { captchaToken }`. What cannot be verified is refused, and logged. The server itself,
+ * by what the admin routes take for it, solves nothing, as in GoTrue.
  *
  * @throws {TypeError} if the secret is missing.
  */
@@ -63,13 +66,30 @@ export function turnstile<Env>(options: TurnstileOptions<Env>): AuthPart {
     return response.json()
   }
 
+  let isServer: ((scope: Scope, request: Request) => Promise<boolean>) | undefined
+
   return {
     name: 'turnstile',
     faults: captchaFaults,
+    routes({ settings }) {
+      const allow = adminOnly(settings)
+      isServer = async (scope, request) => {
+        try {
+          await allow(scope, request)
+          return true
+        } catch (error) {
+          if (error instanceof Fault && error.status < 500) return false
+          throw error
+        }
+      }
+      return []
+    },
     async guard(scope, request, { method, path }) {
       const granting = path === '/token' && grants.includes(grantOf(request))
       if (method !== 'POST' || !(granting || guarded.includes(path))) return
       const token = await tokenOf(request)
+      // Asked only then: a key that was issued costs a look at the database.
+      if (!token && (await isServer?.(scope, request))) return
       if (!token)
         throw captchaFaults.captcha_failed({
           message: 'captcha protection: request disallowed (no captcha_token found)',

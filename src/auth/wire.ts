@@ -49,6 +49,8 @@ export type SessionRow = UserRow & {
   aal: string
   /** JSON list of `Amr`. */
   amr: string
+  /** The name of the part whose session it is; `null` of the user's own. */
+  tag: string | null
 }
 
 /** One entry of the claim `amr`. */

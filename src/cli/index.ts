@@ -5,6 +5,7 @@ import { apiKeys } from '../core/identity.ts'
 import { checkSecret, randomToken } from '../core/secret.ts'
 import { bold, dim, out } from './print.ts'
 import { Refusal } from './refusal.ts'
+import { users } from './users/index.ts'
 import { migrations, rebuild, search } from './writing.ts'
 
 const usage = `Usage: leanto <command> [options]
@@ -22,6 +23,9 @@ Commands:
   search drop [tables…]  Print the SQL that drops the indexes of full text, with which
                          \`wrangler d1 export\` refuses a database. Same options.
   search make [tables…]  Print the SQL that makes them again.
+  users import <file>    Bring users from elsewhere, with their passwords; see
+                         \`leanto users --help\`.
+  users export           Take all users along, with all that they sign in by.
   secret                 Print a fresh 256-bit value for LEANTO_SECRET.
   keys                   Print the API keys that belong to LEANTO_SECRET
                          (from the environment, else from .dev.vars).
@@ -88,6 +92,11 @@ function parse() {
 }
 
 async function run() {
+  // Has options of its own.
+  if (process.argv[2] === 'users') {
+    process.exitCode = await users(process.argv.slice(3))
+    return
+  }
   const { values, positionals } = parse()
   const [command, ...rest] = positionals
   if (values.version) return version()

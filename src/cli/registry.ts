@@ -35,6 +35,19 @@ const registry: Record<string, Entry> = {
     module: 'auth',
     load: async () => (await import('../auth/passkeys/migrations.ts')).passkeyMigrations,
   },
+  'auth/custom-providers': {
+    module: 'auth',
+    load: async () =>
+      (await import('../auth/custom-providers/migrations.ts')).customProviderMigrations,
+  },
+  'auth/organizations': {
+    module: 'auth',
+    load: async () => (await import('../auth/organizations/migrations.ts')).organizationMigrations,
+  },
+  'auth/scim': {
+    module: 'auth',
+    load: async () => (await import('../auth/scim/migrations.ts')).scimMigrations,
+  },
   'auth/oauth-server': {
     module: 'auth',
     load: async () => (await import('../auth/oauth-server/migrations.ts')).oauthServerMigrations,
@@ -48,6 +61,11 @@ const registry: Record<string, Entry> = {
     load: async () => (await import('../auth/oauth-server/device/migrations.ts')).deviceMigrations,
   },
   'auth/wallets': { module: 'auth', load: async () => [] },
+  'auth/impersonation': {
+    module: 'auth',
+    load: async () => (await import('../auth/impersonation/migrations.ts')).impersonationMigrations,
+  },
+  'auth/moving': { module: 'auth', load: async () => [] },
   'auth/passwords': { module: 'auth', load: async () => [] },
   'auth/providers': { module: 'auth', load: async () => [] },
   data: {
@@ -59,7 +77,11 @@ const registry: Record<string, Entry> = {
     module: 'sync',
     load: async () => (await import('../sync/migrations.ts')).syncMigrations,
   },
-  'sync/find': { module: 'sync', load: async () => [] },
+  'sync/find': {
+    module: 'sync',
+    load: async () => (await import('../sync/find/migrations.ts')).findMigrations,
+  },
+  'sync/snapshot': { module: 'sync', load: async () => [] },
   'sync/upkeep': { module: 'sync', load: async () => [] },
   'sync/scripts': { module: 'sync', load: async () => [] },
   'sync/notifier': { module: 'sync', load: async () => [] },
@@ -76,8 +98,12 @@ const registry: Record<string, Entry> = {
     module: 'services',
     load: async () => (await import('../services/migrations.ts')).servicesMigrations,
   },
-  'services/translate': { module: 'services', load: async () => [] },
-  'services/presets': { module: 'services', load: async () => [] },
+  ...Object.fromEntries(
+    ['alerts', 'cache', 'presets', 'streamed', 'translate', 'usage'].map((part) => [
+      `services/${part}`,
+      { module: 'services', load: async () => [] },
+    ]),
+  ),
   email: {
     module: 'email',
     load: async () => (await import('../email/migrations.ts')).emailMigrations,
@@ -87,10 +113,10 @@ const registry: Record<string, Entry> = {
     load: async () => (await import('../email/capture/migrations.ts')).captureMigrations,
   },
   ...Object.fromEntries(
-    ['binding', 'mailgun', 'postmark', 'resend', 'sendgrid', 'ses', 'smtp'].map((transport) => [
-      `email/${transport}`,
-      { module: 'email', load: async () => [] },
-    ]),
+    [
+      ...['binding', 'mailgun', 'postmark', 'resend', 'sendgrid', 'ses', 'smtp'],
+      ...['events', 'jobs', 'templates', 'unsubscribe'],
+    ].map((name) => [`email/${name}`, { module: 'email', load: async () => [] }]),
   ),
   jwks: { module: 'jwks', load: async () => [] },
 }

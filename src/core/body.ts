@@ -25,11 +25,16 @@ export async function readBytes(request: Request, limit = defaultBodyLimit): Pro
     }
     chunks.push(value)
   }
-  const bytes = new Uint8Array(size)
+  return joined(chunks)
+}
+
+/** Pieces, one after the other. */
+export function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
   let at = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, at)
-    at += chunk.byteLength
+  for (const piece of pieces) {
+    bytes.set(piece, at)
+    at += piece.length
   }
   return bytes
 }

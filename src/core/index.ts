@@ -7,7 +7,16 @@ export { type ApiKeys, apiKeys, guest } from './identity.ts'
 export { exceeded, type Limit, networkOf, refund, spend } from './limit.ts'
 export { type Migrated, type Migration, migrate } from './migrate.ts'
 export { type Execution, handlers, type Module, type QueueBatch } from './module.ts'
-export type { Enqueue, EnqueueOptions, Identity, Mail, Mailer, Principal } from './ports.ts'
+export type {
+  Enqueue,
+  EnqueueOptions,
+  Identity,
+  JobFailed,
+  Mail,
+  Mailer,
+  Membership,
+  Principal,
+} from './ports.ts'
 export { type Route, type RouteEntry, routesOf } from './routes.ts'
 export type { Scope, Source } from './scope.ts'
 export { developmentSecret, open, randomToken, seal } from './secret.ts'

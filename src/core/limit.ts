@@ -75,31 +75,19 @@ export function exceeded(spent: unknown, limit: Limit, now: number): Fault | und
  * @returns `null` if there is no such header, as in a service binding's call.
  */
 export function networkOf(request: Pick<Request, 'headers'>): string | null {
-  const address = request.headers.get('cf-connecting-ip')?.toLowerCase()
-  if (!address) return null
-  if (!address.includes(':')) return address
-  const mapped = address.match(/^(?:0{0,4}:){2,5}ffff:(\d+\.\d+\.\d+\.\d+)$/)
-  if (mapped) return mapped[1] as string
-  const groups = expandIpv6(address)
-  if (!groups) return address
+  const address = request.headers.get('cf-connecting-ip')
+  if (!address?.includes(':')) return address || null
+  // As `URL` writes it: hexadecimal, in lower case, the longest run of zeros as `::`.
+  const name = URL.parse(`http://[${address.split('%')[0]}]`)?.hostname.slice(1, -1)
+  if (!name) return address
+  const [left = [], right = []] = name.split('::').map((half) => (half ? half.split(':') : []))
+  const groups = [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right]
   // ::ffff:0:0/96 (RFC 4291, 2.5.5.2).
-  if (groups.slice(0, 6).join() === '0,0,0,0,0,65535') {
-    const bytes = groups.slice(6).flatMap((group) => [group >> 8, group & 255])
-    return bytes.join('.')
-  }
-  return `${groups
-    .slice(0, 4)
-    .map((group) => group.toString(16))
-    .join(':')}::/64`
-}
-
-function expandIpv6(address: string): number[] | null {
-  const [head = '', tail, more] = address.split('%')[0]?.split('::') ?? []
-  if (more !== undefined) return null
-  const left = head ? head.split(':') : []
-  const right = tail ? tail.split(':') : []
-  const gap = tail === undefined ? 0 : 8 - left.length - right.length
-  const groups = [...left, ...Array<string>(Math.max(gap, 0)).fill('0'), ...right]
-  if (groups.length !== 8 || groups.some((group) => !/^[0-9a-f]{1,4}$/.test(group))) return null
-  return groups.map((group) => Number.parseInt(group, 16))
+  if (groups.slice(0, 6).join() === '0,0,0,0,0,ffff')
+    return groups
+      .slice(6)
+      .map((group) => Number.parseInt(group, 16))
+      .flatMap((group) => [group >> 8, group & 255])
+      .join('.')
+  return `${groups.slice(0, 4).join(':')}::/64`
 }

@@ -1,6 +1,15 @@
 import type { Statement } from './database.ts'
 import type { Scope } from './scope.ts'
 
+/** Someone's place in an organisation. */
+export interface Membership {
+  /** The organisation's id. */
+  readonly id: string
+  readonly role: string
+  /** Ids of its teams that they are in. */
+  readonly teams: readonly string[]
+}
+
 /** Who asks. Made by an `Identity`, read by policies and by the host's handlers. */
 export interface Principal {
   /**
@@ -12,6 +21,10 @@ export interface Principal {
   readonly role: 'anon' | 'authenticated' | 'service'
   /** The verified token's claims; empty for `anon` and `service`. */
   readonly claims: Readonly<Record<string, unknown>>
+  /** Their organisations, where the identity knows of any, as `auth` with `organizations()` does. */
+  readonly orgs?: readonly Membership[]
+  /** The one of them that their session is for. */
+  readonly org?: Membership
 }
 
 /** Says who sent a request. */
@@ -65,4 +78,15 @@ export interface Enqueue {
     payload: unknown,
     options?: EnqueueOptions,
   ): Promise<{ id: string }>
+  /** Has jobs run soon, once the batch that they were enqueued `within` was run. */
+  wake?(scope: Scope, ids: readonly string[]): void
+}
+
+/**
+ * What a job's handler throws to say what comes of its failure: an error with this name. `wait` is in seconds until the
+ * next attempt, `null` for none.
+ */
+export interface JobFailed extends Error {
+  readonly name: 'JobFailure'
+  readonly wait: number | null
 }

@@ -1,5 +1,4 @@
 import type { Statement } from '../core/database.ts'
-import type { Principal } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
 import { hash } from '../core/secret.ts'
 import { answersTable, capturedSql, isCaptured } from './capture.ts'
@@ -10,6 +9,7 @@ import type { Captured } from './plan.ts'
 import type { Output } from './rows.ts'
 import type { Step } from './run.ts'
 import { sql } from './sql.ts'
+import type { Who } from './who.ts'
 
 /*
  * `Idempotency-Key`: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
@@ -41,7 +41,7 @@ const headersThatCount = ['accept', 'content-type', 'if-match', 'if-none-match',
 export async function claimOf(
   { now }: Scope,
   request: Request,
-  { who, body, seconds }: { who: Principal; body: string; seconds: number },
+  { who, body, seconds }: { who: Who; body: string; seconds: number },
 ): Promise<Claim | undefined> {
   const header = request.headers.get('idempotency-key')
   if (header === null) return undefined

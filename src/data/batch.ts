@@ -1,5 +1,4 @@
 import type { Fault } from '../core/fault.ts'
-import type { Principal } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
 import { randomToken } from '../core/secret.ts'
 import { notAcceptable, parseAccept } from './accept.ts'
@@ -16,6 +15,7 @@ import { parsePrefer } from './prefer.ts'
 import { checkProfile } from './profile.ts'
 import { parseQuery } from './query.ts'
 import { type Effects, labelled, run, StepError } from './run.ts'
+import type { Who } from './who.ts'
 
 export interface BatchOptions {
   readonly resources: ReadonlyMap<string, Resource>
@@ -38,7 +38,7 @@ export interface BatchOptions {
 export async function batch(
   scope: Scope,
   request: Request,
-  who: Principal,
+  who: Who,
   options: BatchOptions,
 ): Promise<Response> {
   checkProfile(request)
@@ -77,7 +77,7 @@ type AnyJob = Job<unknown>
 /** What each operation comes to, one after the other: a later one may use what an earlier one was given. */
 async function jobsOf(
   scope: Scope,
-  who: Principal,
+  who: Who,
   about: { operations: readonly Operation[]; key: string; options: BatchOptions },
 ): Promise<{ jobs: AnyJob[]; sources: Source[] }> {
   const { operations, key, options } = about
@@ -113,7 +113,7 @@ async function jobsOf(
 /** An operation as the request that it would be alone. */
 function understood(
   scope: Scope,
-  who: Principal,
+  who: Who,
   { method, path, headers, body }: Operation,
   { resources }: BatchOptions,
 ): Asked {

@@ -1,15 +1,15 @@
 import type { SQL } from 'drizzle-orm'
 import type { Queryable, Statement } from '../core/database.ts'
-import type { Principal } from '../core/ports.ts'
 import type { Earlier } from './earlier.ts'
 import type { Field, Policy, Resource } from './expose.ts'
 import { dataFaults } from './faults.ts'
 import { type Fragment, render, sameSql, sql } from './sql.ts'
+import type { Who } from './who.ts'
 
 /** A table, and who looks at it: what every verb here works on. */
 export interface View {
   readonly resource: Resource
-  readonly who: Principal
+  readonly who: Who
   /** What the table is called in the statement, where that is not its own name: an embed's. */
   readonly name?: string
   /** What earlier operations of the batch give. */
@@ -44,7 +44,7 @@ const yes = sql.raw('1')
 const no = sql.raw('0')
 
 /** A policy's condition for this caller. `service` passes all. */
-export const allows = (policy: Policy | undefined, who: Principal): Fragment =>
+export const allows = (policy: Policy | undefined, who: Who): Fragment =>
   who.role === 'service' ? yes : conditionSql(policy?.(who))
 
 /** A condition that the host gave; none is never true. */
@@ -82,7 +82,7 @@ export function mustAllow(
 }
 
 /** 42501 is 401 for a guest, who may sign in, and 403 for the rest: as PostgREST has it. */
-export const denied = (who: Principal, message: string) =>
+export const denied = (who: Who, message: string) =>
   dataFaults['42501']({
     message,
     ...(who.role === 'anon' ? { status: 401, headers: { 'www-authenticate': 'Bearer' } } : {}),

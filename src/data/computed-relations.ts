@@ -1,9 +1,9 @@
 import { getTableName, is, type SQL } from 'drizzle-orm'
 import { alias, SQLiteTable } from 'drizzle-orm/sqlite-core'
-import type { Principal } from '../core/ports.ts'
 import { conditionSql, type View } from './compile.ts'
 import type { Resource } from './expose.ts'
 import type { Relation } from './relations.ts'
+import type { Who } from './who.ts'
 
 /*
  * Computed relations: https://docs.postgrest.org/en/v14/references/api/resource_embedding.html#computed-relationships
@@ -22,10 +22,10 @@ export interface ComputedRelation<
   readonly table: SQLiteTable
   readonly many: Many
   // A method, and so bivariant: every declared relation fits into one list.
-  on(from: From, to: SQLiteTable, who: Principal): SQL | boolean | undefined
+  on(from: From, to: SQLiteTable, who: Who): SQL | boolean | undefined
 }
 
-type JoinCondition<From, To> = (from: From, to: To, who: Principal) => SQL | boolean | undefined
+type JoinCondition<From, To> = (from: From, to: To, who: Who) => SQL | boolean | undefined
 
 /**
  * A way to another table that no foreign key says:

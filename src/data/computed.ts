@@ -5,13 +5,13 @@ import {
   type SQLiteColumnBuilderBase,
   sqliteTable,
 } from 'drizzle-orm/sqlite-core'
-import type { Principal } from '../core/ports.ts'
 import type { Field } from './expose.ts'
 import { sql } from './sql.ts'
+import type { Who } from './who.ts'
 import { wireType } from './wire.ts'
 
 /** What a computed column holds, over the columns of its row. It may depend on who asks. */
-export type ComputedValue = SQL | ((who: Principal) => SQL)
+export type ComputedValue = SQL | ((who: Who) => SQL)
 
 /** Made by `computed`. */
 export interface Computed<
@@ -81,7 +81,7 @@ export function computedFields(
       readOnly: true,
       version: false,
       generated: true,
-      computed: (who) => fixed ?? sql`(${(value as (who: Principal) => SQL)(who)})`,
+      computed: (who) => fixed ?? sql`(${(value as (who: Who) => SQL)(who)})`,
     })
   }
   return fields

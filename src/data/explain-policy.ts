@@ -2,6 +2,7 @@ import type { Principal } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
 import type { Json } from './database-of.ts'
 import { type Exposed, resourceOf } from './expose.ts'
+import { whoOf } from './who.ts'
 import { explainRow, type PolicyExplanation, type PolicyName } from './why.ts'
 
 /**
@@ -22,5 +23,7 @@ export async function explainPolicy<Tables extends Record<string, Exposed>>(
   const exposed = Object.hasOwn(store.tables, table) ? store.tables[table] : undefined
   if (!exposed)
     throw new TypeError(`explainPolicy: the store has no table ${JSON.stringify(table)}`)
-  return explainRow(scope, { resource: resourceOf(table, exposed), who }, operation, { ...row })
+  return explainRow(scope, { resource: resourceOf(table, exposed), who: whoOf(who) }, operation, {
+    ...row,
+  })
 }

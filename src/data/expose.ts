@@ -1,13 +1,13 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { type GetColumnData, getTableColumns, type SQL } from 'drizzle-orm'
 import { getTableConfig, type SQLiteColumn, type SQLiteTable } from 'drizzle-orm/sqlite-core'
-import type { Principal } from '../core/ports.ts'
 import { type Computed, computedFields } from './computed.ts'
 import type { ComputedRelation } from './computed-relations.ts'
 import { checkLive, keptOf, type LiveOption } from './live.ts'
 import type { Relation } from './relations.ts'
 import { checkSearch, type Search, type SearchOption, searchOf } from './search.ts'
 import type { Fragment } from './sql.ts'
+import type { Who } from './who.ts'
 import { type WireType, wireType } from './wire.ts'
 import { checkWriting } from './writing-rules.ts'
 
@@ -15,7 +15,7 @@ import { checkWriting } from './writing-rules.ts'
  * Who may touch which rows: a condition that becomes part of the statement itself, or `true` for every row and `false`
  * or `undefined` for none. It sees guests too; their `who.id` is NULL in SQL and so equals nothing.
  */
-export type Policy = (who: Principal) => SQL | boolean | undefined
+export type Policy = (who: Who) => SQL | boolean | undefined
 
 type Keys<Table extends SQLiteTable> = keyof Table['_']['columns'] & string
 type DataOf<Table extends SQLiteTable, Key> =
@@ -66,7 +66,7 @@ export interface Policies<
   /** Checked against the row. */
   delete?: Policy
   /** Values for columns that an insert leaves out, from who asks: `{ ownerId: (who) => who.id }`. Keys as in drizzle. */
-  defaults?: { [Key in Defaults]: (who: Principal) => DataOf<Table, Key> }
+  defaults?: { [Key in Defaults]: (who: Who) => DataOf<Table, Key> }
   /** Columns (keys as in drizzle) that do not exist for clients: not in select, filter, order, body or error. `service` sees them. */
   hidden?: readonly Hidden[]
   /** Columns (keys as in drizzle) that clients may read but not write. `service` may. */
@@ -101,7 +101,7 @@ export interface Policies<
    * Values that the server sets at every insert and update, from who asks: `{ updatedBy: (who) => who.id }`. Keys as in
    * drizzle. Clients may not write these columns; `service` may, and what it leaves out is set for it as for anyone.
    */
-  set?: { [Key in ServerSet]: (who: Principal) => DataOf<Table, Key> | SQL }
+  set?: { [Key in ServerSet]: (who: Who) => DataOf<Table, Key> | SQL }
   /**
    * The column (key as in drizzle: an integer, or a timestamp) that says how often or when a row was changed. Every insert
    * and update sets it, nobody else may, and it is the row's `ETag`, which `If-Match` asks for.
@@ -239,7 +239,7 @@ export interface Field {
   readonly version: boolean
   readonly generated: boolean
   /** Where it is in no table: what it holds, for a row of the table under its own name. */
-  readonly computed?: (who: Principal) => Fragment
+  readonly computed?: (who: Who) => Fragment
 }
 
 /** A table as the verbs use it: derived once, when the module is built. */

@@ -1,9 +1,9 @@
-import type { Principal } from '../core/ports.ts'
 import type { Resource } from './expose.ts'
 import type { Fn } from './function.ts'
 import { type Parameters, parametersOf } from './function-names.ts'
 import { rowResource } from './function-rows.ts'
 import type { DescribedFunction } from './openapi.ts'
+import type { Who } from './who.ts'
 
 /** A function as calls use it: derived once, when the module is built. */
 export interface Callable {
@@ -59,13 +59,13 @@ function tableOf(
 }
 
 /** Whether someone may call it. `service` may call all. */
-export const mayCall = ({ fn: { options } }: Callable, who: Principal): boolean =>
+export const mayCall = ({ fn: { options } }: Callable, who: Who): boolean =>
   who.role === 'service' || options.allow?.(who) === true
 
 /** The functions that someone may call, for the description of the API. */
 export const describedFunctions = (
   functions: Iterable<Callable>,
-  who: Principal,
+  who: Who,
 ): Record<string, DescribedFunction> =>
   Object.fromEntries(
     [...functions]

@@ -1,8 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { BuildColumn, GetColumnData, SQL, SQLWrapper } from 'drizzle-orm'
 import type { SQLiteColumnBuilderBase } from 'drizzle-orm/sqlite-core'
-import type { Principal } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
+import type { Who } from './who.ts'
 
 /** Which rows of its table a function returns. */
 export type Found =
@@ -24,7 +24,7 @@ export interface FunctionOptions {
   /**
    * Who may call it; `service` may always. Closed by default: without it nobody else may.
    */
-  allow?: (who: Principal) => boolean
+  allow?: (who: Who) => boolean
   /**
    * Whether it writes nothing: only then GET and HEAD may call it. Its `scope.db` is the nearest replica, and refuses
    * whatever is no SELECT.
@@ -61,7 +61,7 @@ export interface RowFunctionOptions<Declared extends Columns> extends FunctionOp
 type Handler<Env, Schema extends StandardSchemaV1, Returns> = (
   scope: Scope<Env>,
   args: StandardSchemaV1.InferOutput<Schema>,
-  who: Principal,
+  who: Who,
 ) => Returns
 
 type ValueIn<B> = B extends SQLiteColumnBuilderBase
@@ -84,7 +84,7 @@ export interface Fn<
 > {
   readonly schema: StandardSchemaV1
   // biome-ignore lint/suspicious/noExplicitAny: what it takes is known where it is declared.
-  readonly handler: (scope: Scope<any>, args: any, who: Principal) => unknown
+  readonly handler: (scope: Scope<any>, args: any, who: Who) => unknown
   readonly options: FunctionOptions &
     Partial<Omit<TableFunctionOptions<string>, 'returns'>> & { readonly returns?: string | Columns }
   /** Only a type: what `DatabaseOf` reads. Never there at run time. */

@@ -35,6 +35,7 @@ export {
   type RowFunctionOptions,
   type TableFunctionOptions,
 } from './function.ts'
+export type { Who } from './who.ts'
 export type { Clause, PolicyExplanation, PolicyName, Verdict } from './why.ts'
 
 export interface DataOptions<

@@ -1,11 +1,11 @@
-import type { Principal } from '../core/ports.ts'
 import type { Resource } from './expose.ts'
 import { dataFaults } from './faults.ts'
 import { likeliest } from './function-names.ts'
 import { opens } from './openapi.ts'
+import type { Who } from './who.ts'
 
 /** PGRST205, with the likeliest table of those that are open to the caller. */
-export function noTable(name: string, resources: Iterable<Resource>, who: Principal) {
+export function noTable(name: string, resources: Iterable<Resource>, who: Who) {
   const open = [...resources].filter((resource) => opens({ resource, who }))
   const like = likeliest(
     name,

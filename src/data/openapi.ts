@@ -1,6 +1,7 @@
-import type { Principal } from '../core/ports.ts'
+import { guest } from '../core/identity.ts'
 import { allows, every, fieldOf, type View } from './compile.ts'
 import type { Field, Resource } from './expose.ts'
+import { type Who, whoOf } from './who.ts'
 import type { WireType } from './wire.ts'
 
 /*
@@ -27,7 +28,7 @@ export interface DescribedFunction {
 /** @param functions By their names under `/rpc`: those that the caller may call. */
 export function openApi(
   url: URL,
-  who: Principal,
+  who: Who,
   resources: Iterable<Resource>,
   functions: Readonly<Record<string, DescribedFunction>> = {},
 ): Json {
@@ -115,7 +116,7 @@ function isOpen({ resource, who }: View, operation: 'select' | 'insert' | 'updat
   return who.role === 'service' || (policy !== undefined && allows(policy, who) !== every([never]))
 }
 
-const never = allows(undefined, { id: '', role: 'anon', claims: {} })
+const never = allows(undefined, whoOf(guest))
 
 function operationOf(resource: Resource, method: string, fields: readonly Field[]): Json {
   const { name } = resource
@@ -155,7 +156,7 @@ function operationOf(resource: Resource, method: string, fields: readonly Field[
   }
 }
 
-function definitionOf(resource: Resource, who: Principal, fields: readonly Field[]): Json {
+function definitionOf(resource: Resource, who: Who, fields: readonly Field[]): Json {
   const required = fields.filter(
     ({ column, generated, readOnly }) =>
       column.notNull && !column.hasDefault && !generated && !(readOnly && who.role !== 'service'),

@@ -20,6 +20,7 @@ import { planRead, type ReadInput, read } from './read.ts'
 import { readAnswer } from './respond.ts'
 import { type RpcOptions, rpc } from './rpc.ts'
 import { run, StepError } from './run.ts'
+import { whoAsks } from './who.ts'
 import { withWhy } from './why-header.ts'
 import type { WriteResult } from './write.ts'
 
@@ -52,7 +53,7 @@ const described = (context: DataContext) => async (scope: Scope, c: Context) => 
   checkProfile(request)
   const accept = request.headers.get('accept') ?? '*/*'
   if (!/\*\/\*|application\/(\*|json|openapi\+json)/.test(accept)) throw notAcceptable(request)
-  const who = await context.identity.principal(scope, request)
+  const who = await whoAsks(context.identity, scope, request)
   const functions = describedFunctions(context.functions.values(), who)
   const body = openApi(new URL(request.url), who, context.resources.values(), functions)
   const headers = { 'content-type': 'application/openapi+json; charset=utf-8' }
@@ -65,7 +66,7 @@ function asked(context: DataContext, handler: (asked: Asked) => Promise<Response
   const answer = async (scope: Scope, c: Context): Promise<Response> => {
     const request = c.req.raw
     checkProfile(request)
-    const who = await context.identity.principal(scope, request)
+    const who = await whoAsks(context.identity, scope, request)
     const name = c.req.param('table') ?? ''
     const resource = context.resources.get(name)
     if (!resource) throw noTable(name, context.resources.values(), who)
@@ -97,7 +98,7 @@ const guarded =
 
 const batched = (context: DataContext) => async (scope: Scope, c: Context) => {
   const request = c.req.raw
-  return batch(scope, request, await context.identity.principal(scope, request), context)
+  return batch(scope, request, await whoAsks(context.identity, scope, request), context)
 }
 
 const get =
@@ -140,7 +141,7 @@ const write =
 
 const called = (context: DataContext) => async (scope: Scope, c: Context) => {
   const request = c.req.raw
-  const who = await context.identity.principal(scope, request)
+  const who = await whoAsks(context.identity, scope, request)
   return rpc(scope, request, { who, name: c.req.param('function') ?? '' }, context)
 }
 

@@ -1,4 +1,3 @@
-import type { Principal } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
 import { type Accepted, notAcceptable, parseAccept } from './accept.ts'
 import { claimOf } from './answers.ts'
@@ -24,6 +23,7 @@ import { planRead, type ReadInput, readingOf } from './read.ts'
 import { callAnswer } from './rpc-answer.ts'
 import { once } from './rpc-once.ts'
 import { outcomeOf, runHandler, sourceOf } from './rpc-outcome.ts'
+import type { Who } from './who.ts'
 
 export interface RpcOptions {
   readonly functions: ReadonlyMap<string, Callable>
@@ -36,7 +36,7 @@ export interface RpcOptions {
 /** A call, understood and permitted. */
 export interface Call {
   readonly request: Request
-  readonly who: Principal
+  readonly who: Who
   readonly callable: Callable
   readonly given: Given
   /** The body, if it has one. */
@@ -56,7 +56,7 @@ export interface Call {
 export async function rpc(
   scope: Scope,
   request: Request,
-  { who, name }: { who: Principal; name: string },
+  { who, name }: { who: Who; name: string },
   options: RpcOptions,
 ): Promise<Response> {
   checkProfile(request)
@@ -82,7 +82,7 @@ const isRead = ({ method }: Request) => method === 'GET' || method === 'HEAD'
 
 async function understood(
   request: Request,
-  who: Principal,
+  who: Who,
   name: string,
   { functions, bodyLimit }: RpcOptions,
 ): Promise<Call> {

@@ -1,4 +1,5 @@
 import type { Scope } from '../core/scope.ts'
+import { inTime } from '../core/time.ts'
 import { finished, type Held, hold, isLost, type Outcome } from './outbox.ts'
 import { type Suppressed, suppressedAmong, withoutSuppressed } from './suppression.ts'
 import { type Transport, Undelivered } from './transport.ts'
@@ -18,13 +19,13 @@ const atOnce = 5
 /** Milliseconds after which none is begun any more, and that one may take: all must be done before the hold ends. */
 const longest = 2 * 60_000
 
-/** Sends mails that are held, and writes down what became of them, in one trip. */
+/** Sends mails that are held, and writes down what became of them, in one trip. @returns What that was. */
 export async function deliver<Env>(
   { transport, failed }: Delivery<Env>,
   scope: Scope<Env>,
   mails: readonly Held[],
   suppressed: readonly Suppressed[],
-): Promise<void> {
+): Promise<ReadonlyMap<Held, Outcome>> {
   const started = Date.now()
   const outcomes = new Map<Held, Outcome>()
   const queue = [...mails]
@@ -46,6 +47,7 @@ export async function deliver<Env>(
     if (failed && isLost(held, outcome))
       scope.waitUntil(Promise.resolve().then(() => failed(scope, { id, error: outcome.error })))
   }
+  return outcomes
 }
 
 async function sendOne<Env>(
@@ -58,7 +60,7 @@ async function sendOne<Env>(
   const left = withoutSuppressed(mail, suppressed)
   if (!left) return { state: 'suppressed' }
   try {
-    const { id, warning } = await inTime(transport.send(scope, left, { local }))
+    const { id, warning } = await inTime(transport.send(scope, left, { local }), longest, late)
     return { state: 'sent', remote: id, error: warning }
   } catch (error) {
     if (error instanceof Undelivered)
@@ -73,13 +75,7 @@ async function sendOne<Env>(
   }
 }
 
-function inTime<T>(work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout>
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Undelivered('The transport took too long')), longest)
-  })
-  return Promise.race([work, late]).finally(() => clearTimeout(timer))
-}
+const late = () => new Undelivered('The transport took too long')
 
 /** Sends one mail that may be in the outbox by now. @returns Whether it was there. */
 export async function deliverOne<Env>(
@@ -113,9 +109,14 @@ export async function deliverDue<Env>(
   return count
 }
 
-async function deliverHeld<Env>(delivery: Delivery<Env>, scope: Scope<Env>, held: readonly Held[]) {
-  if (held.length === 0) return
+/** As `deliver`, but for whom gets no more, which it finds out itself. */
+export async function deliverHeld<Env>(
+  delivery: Delivery<Env>,
+  scope: Scope<Env>,
+  held: readonly Held[],
+): Promise<ReadonlyMap<Held, Outcome>> {
+  if (held.length === 0) return new Map()
   const mails = held.flatMap(({ mail }) => (mail ? [mail] : []))
   const { results } = await suppressedAmong(scope, mails).all<Suppressed>()
-  await deliver(delivery, scope, held, results)
+  return deliver(delivery, scope, held, results)
 }

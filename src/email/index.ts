@@ -2,16 +2,15 @@ import type { Base } from '../core/bind.ts'
 import { coreFaults, problem } from '../core/fault.ts'
 import { type Limit, purgeLimits } from '../core/limit.ts'
 import type { Module } from '../core/module.ts'
-import type { Identity } from '../core/ports.ts'
-import { type Route, routesOf } from '../core/routes.ts'
+import { routesOf } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import { type Mailbox, mailboxOf } from './address.ts'
-import { checkTemplates, sendDeclared, type Templates } from './declared.ts'
 import { deliverDue, type Lost } from './deliver.ts'
 import { emailFaults } from './faults.ts'
 import type { Message } from './message.ts'
 import { emailMigrations } from './migrations.ts'
 import { purge, requeue, type Status, statusOf } from './outbox.ts'
+import type { Part } from './part.ts'
 import { type Sending, type SendOptions, send } from './send.ts'
 import {
   type Reason,
@@ -21,42 +20,35 @@ import {
   unsuppress,
 } from './suppression.ts'
 import { checkSetting, type Setting, type Transport } from './transport.ts'
-import { askUnsubscribe, unsubscribe, unsubscribeUrl } from './unsubscribe.ts'
-import { type Reported, receive, type Webhook } from './webhook.ts'
 
 export type { Mailbox, Recipient } from './address.ts'
-export { type Asked, type Rendered, type Template, template } from './declared.ts'
 export type { Lost } from './deliver.ts'
 export { type Html, html, unsafeHtml } from './html.ts'
 export type { Attachment, Content, Message, Outgoing, Part } from './message.ts'
 export type { Status } from './outbox.ts'
+export type { Part as EmailPart } from './part.ts'
 export type { SendOptions } from './send.ts'
 export type { Reason, Suppression } from './suppression.ts'
 export { type About, type Receipt, type Setting, type Transport, Undelivered } from './transport.ts'
-export type { MailEvent, Received, Reported, Webhook } from './webhook.ts'
+export type { MailEvent, Received, Webhook } from './webhook.ts'
 
 export interface EmailOptions<Env> {
   /** Who writes, unless a message says otherwise: `Notes <hi@notes.example>`. */
   from: Setting<Env>
   /** What takes mails onward: `resend(…)` of `leanto/email/resend`, or another of these, or your own. */
   transport: Transport<Env>
-  /** Where the routes are for the public, such as `https://notes.example/email`. Unsubscribing needs it. */
-  url?: Setting<Env>
   limits?: {
     /** How many mails one address gets, of whatever kind. @default no limit */
     recipient?: Limit
   }
-  /** Take the reports of bounces and complaints: `resendEvents(…)` and its like. @default [] */
-  webhooks?: readonly Webhook<Env>[]
-  /** Who asks for `POST /send`. As a function where that, such as `auth`, is made with this mailer. */
-  identity?: Identity | (() => Identity)
-  /** What clients may send by `POST /send`: `template(…)` by name. Without any the route is not there. */
-  templates?: Templates
+  /**
+   * What more it does: `templates(…)` of `leanto/email/templates`, and those of `/unsubscribe`, `/events` and `/jobs`.
+   * @default []
+   */
+  parts?: readonly Part[]
   after?: {
     /** A mail was given up: refused for good, or 10 times in some 8 hours. */
     failed?: (scope: Scope<Env>, lost: Lost) => unknown
-    /** A mailbox has bounced or complained, and is suppressed. */
-    event?: (scope: Scope<Env>, event: Reported) => unknown
   }
 }
 
@@ -88,8 +80,6 @@ export interface Email extends Module {
   unsuppress(scope: Scope, who: { address: string; list?: string }): Promise<boolean>
   /** What an address gets no more of. */
   suppressions(scope: Scope, address: string): Promise<Suppression[]>
-  /** Where someone unsubscribes from a list, for the text of a mail. */
-  unsubscribeUrl(scope: Scope, who: { address: string; list: string }): Promise<string>
 }
 
 /**
@@ -98,48 +88,20 @@ export interface Email extends Module {
  * @throws {TypeError} if an option is missing or wrong.
  */
 export function email<Env>(base: Base<Env>, options: EmailOptions<Env>): Email {
-  const {
-    transport,
-    url,
-    limits = {},
-    webhooks = [],
-    identity,
-    templates,
-    after = {},
-  } = check(options)
+  const { transport, limits = {}, parts = [], after = {} } = check(options)
   const sending: Sending<Env> = {
     transport,
     failed: after.failed,
-    from: (scope) => senderOf(bound(scope, 'from', options.from)),
-    url: (scope) => (url === undefined ? undefined : mountOf(bound(scope, 'url', url))),
+    from: (scope) => senderOf(scope, options.from),
     recipient: limits.recipient,
+    listed: parts.find(({ listed }) => listed)?.listed,
   }
-  const list: Route[] = [
-    ...(identity && templates
-      ? [
-          [
-            'POST',
-            '/send',
-            sendDeclared(
-              sending,
-              () => (typeof identity === 'function' ? identity() : identity),
-              templates,
-            ),
-          ] as const,
-        ]
-      : []),
-    ...(url === undefined
-      ? []
-      : ([
-          ['GET', '/unsubscribe', askUnsubscribe],
-          ['POST', '/unsubscribe', unsubscribe],
-        ] as const)),
-    ...webhooks.map(
-      (webhook): Route => ['POST', `/webhooks/${webhook.provider}`, receive(webhook, after.event)],
-    ),
+  const rails = parts.find((part) => part.rails)?.rails?.(sending)
+  if (rails) sending.rails = rails
+  const { routes, table } = routesOf({ base, render: problem, bug: renderBug }, [
+    ...parts.flatMap((part) => part.routes?.(sending) ?? []),
     ...(transport.routes ?? []),
-  ]
-  const { routes, table } = routesOf({ base, render: problem, bug: renderBug }, list)
+  ])
   const post: Email['post'] = (scope, message, how) =>
     send(sending, scope as Scope<Env>, message, how)
   return Object.freeze({
@@ -162,11 +124,6 @@ export function email<Env>(base: Base<Env>, options: EmailOptions<Env>): Email {
     suppress,
     unsuppress,
     suppressions: suppressionsOf,
-    unsubscribeUrl: async (scope: Scope, who: { address: string; list: string }) =>
-      unsubscribeUrl(sending, scope as Scope<Env>, {
-        address: mailboxOf(who.address),
-        list: who.list,
-      }),
   })
 }
 
@@ -177,69 +134,27 @@ const renderBug = (): Response =>
   )
 
 function check<Env>(options: EmailOptions<Env>): EmailOptions<Env> {
-  const { from, transport, url, limits, webhooks = [], identity, templates } = options ?? {}
+  const { from, transport, limits } = options ?? {}
   const wrong = (option: string, what: string) => new TypeError(`email: \`${option}\` ${what}`)
   checkSetting('email: `from`', from, "'Notes <hi@notes.example>'")
   if (typeof from === 'string')
     try {
-      senderOf(from)
+      mailboxOf(from)
     } catch {
       throw wrong('from', `is ${JSON.stringify(from)}; write it as Notes <hi@notes.example>`)
     }
   if (typeof transport?.send !== 'function')
     throw wrong('transport', "must have send(scope, mail): pass resend(…) of 'leanto/email/resend'")
-  if (typeof url === 'string' && mountFrom(url) === undefined)
-    throw wrong('url', 'must be where the routes are, such as https://notes.example/email')
   const { max = 1, seconds = 1 } = limits?.recipient ?? {}
   if (!(max > 0 && seconds > 0)) throw wrong('limits.recipient', 'must be { max, seconds }')
-  for (const [i, { provider, receive }] of webhooks.entries())
-    if (
-      !/^[a-z]+$/.test(provider) ||
-      typeof receive !== 'function' ||
-      webhooks.findIndex((other) => other.provider === provider) !== i
-    )
-      throw wrong('webhooks', 'must be one of each provider: resendEvents(…), postmarkEvents(…), …')
-  if (templates) {
-    if (typeof identity !== 'function' && typeof identity?.principal !== 'function')
-      throw wrong(
-        'identity',
-        'must have principal(scope, request), for `templates`: pass auth(…) or jwks(…)',
-      )
-    checkTemplates(templates)
-  }
   return options
 }
 
-function bound<Env>(scope: Scope<Env>, name: string, option: Setting<Env>): string {
-  const value = typeof option === 'function' ? option(scope.env) : option
-  if (typeof value !== 'string' || value === '')
-    throw coreFaults.misconfigured({ message: `email: \`${name}\` is not set` })
-  return value
-}
-
 /** @throws {Fault} `misconfigured`: it is not the fault of who sends. */
-function senderOf(from: string): Mailbox {
+function senderOf<Env>({ env }: Scope<Env>, from: Setting<Env>): Mailbox {
   try {
-    return mailboxOf(from)
+    return mailboxOf((typeof from === 'function' ? from(env) : from) ?? '')
   } catch (cause) {
     throw coreFaults.misconfigured({ message: 'email: `from` is no address', cause })
   }
-}
-
-function mountFrom(url: string): string | undefined {
-  const parsed = URL.parse(url)
-  const usable =
-    parsed &&
-    /^https?:$/.test(parsed.protocol) &&
-    !parsed.search &&
-    !parsed.hash &&
-    !parsed.username
-  return usable ? url.replace(/\/+$/, '') : undefined
-}
-
-function mountOf(url: string): string {
-  const mount = mountFrom(url)
-  if (mount === undefined)
-    throw coreFaults.misconfigured({ message: 'email: `url` is no address of the routes' })
-  return mount
 }

@@ -17,17 +17,18 @@ export function mimeOf(mail: Outgoing): string {
     ['Message-ID', messageIdOf(mail)],
     ['From', mailboxes([from])],
     ['To', mailboxes(to)],
-    ...(cc.length > 0 ? [['Cc', mailboxes(cc)] as [string, string]] : []),
-    ...(replyTo.length > 0 ? [['Reply-To', mailboxes(replyTo)] as [string, string]] : []),
+    ['Cc', mailboxes(cc)],
+    ['Reply-To', mailboxes(replyTo)],
     ['Subject', words(subject, 9)],
-    ...(tags.length > 0 ? [['Keywords', tags.join(`,${crlf} `)] as [string, string]] : []),
+    ['Keywords', tags.join(`,${crlf} `)],
     ...Object.entries(moreHeaders(mail)).map(([name, value]): [string, string] => [
       name,
       words(value, name.length + 2),
     ]),
     ['MIME-Version', '1.0'],
   ]
-  const head = header.map(([name, value]) => `${name}: ${value}${crlf}`).join('')
+  // One that says nothing is left out.
+  const head = header.map(([name, value]) => value && `${name}: ${value}${crlf}`).join('')
   return head + bodyOf(mail, `=_${id.replaceAll('-', '')}`)
 }
 
@@ -63,23 +64,27 @@ function textPart(type: string, text: string): string {
   const plain = /^[\t\r\n -~]*$/.test(lines) && !/[^\r\n]{900}/.test(lines) && !lines.includes('=_')
   // A space at the end of a line is lost on some ways, and `From ` at its start is changed.
   const safe = plain && !/[ \t](?:\r|$)|^From /m.test(lines)
-  return [
-    `Content-Type: text/${type}; charset=utf-8`,
-    `Content-Transfer-Encoding: ${safe ? '7bit' : 'base64'}`,
-    '',
-    safe ? lines : folded(base64Text(lines)),
-    '',
-  ].join(crlf)
+  return part(
+    `text/${type}; charset=utf-8`,
+    safe ? lines : base64Text(lines),
+    safe ? '7bit' : 'base64',
+  )
 }
 
 const filePart = ({ name, type, content, cid }: Part): string =>
+  part(
+    `${type}${crlf}Content-Disposition: ${cid === undefined ? 'attachment' : 'inline'};${crlf} ${fileName(name)}${
+      cid === undefined ? '' : `${crlf}Content-ID: <${cid}>`
+    }`,
+    base64(content),
+  )
+
+const part = (type: string, body: string, encoding = 'base64'): string =>
   [
     `Content-Type: ${type}`,
-    'Content-Transfer-Encoding: base64',
-    `Content-Disposition: ${cid === undefined ? 'attachment' : 'inline'};${crlf} ${fileName(name)}`,
-    ...(cid === undefined ? [] : [`Content-ID: <${cid}>`]),
+    `Content-Transfer-Encoding: ${encoding}`,
     '',
-    folded(base64(content)),
+    encoding === 'base64' ? folded(body) : body,
     '',
   ].join(crlf)
 
@@ -104,11 +109,9 @@ const mailboxes = (list: readonly Mailbox[]): string => list.map(mailboxText).jo
 function mailboxText({ address, name }: Mailbox): string {
   if (!name) return address
   if (/^[ -~]{1,60}$/.test(name) && !name.includes('=?'))
-    return `${/^[\w ]*$/.test(name) ? name : quoted(name)} <${address}>`
+    return `"${name.replaceAll(/["\\]/g, '\\$&')}" <${address}>`
   return `${encodedWords(name)}${crlf} <${address}>`
 }
-
-const quoted = (name: string): string => `"${name.replaceAll(/["\\]/g, '\\$&')}"`
 
 /** Text in a header: as it is where it is short and plain, else in encoded words (RFC 2047). */
 const words = (text: string, before: number): string =>

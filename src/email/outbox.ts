@@ -26,6 +26,16 @@ export interface Held {
   readonly mail: Outgoing | null
   /** Whether its body goes on in other rows. */
   readonly long: boolean
+  /** Who delivers it, if not the outbox itself. */
+  readonly by?: Deliverer
+}
+
+/** Who sees itself that a mail is tried again. */
+export interface Deliverer {
+  /** Milliseconds until the outbox takes a mail all the same. */
+  readonly patience: number
+  /** Whether it will not try again. */
+  readonly last: boolean
 }
 
 interface Row {
@@ -39,6 +49,8 @@ interface Enqueue {
   key?: string | undefined
   /** Whether the caller sends it at once. */
   held: boolean
+  /** Milliseconds until it is due, if not. @default 0 */
+  wait?: number | undefined
   /** What must be so for it to go in. */
   when?: { sql: string; values: readonly unknown[] }
 }
@@ -47,12 +59,12 @@ interface Enqueue {
 export async function enqueued(
   scope: Scope,
   mail: Outgoing,
-  { key, held, when = { sql: 'true', values: [] } }: Enqueue,
+  { key, held, wait = 0, when = { sql: 'true', values: [] } }: Enqueue,
 ): Promise<{ statements: Statement[]; held: Held }> {
   const [body, ...rest] = pieces(await seal(scope, purpose(mail.id), toStored(mail)))
   const now = scope.now()
   const attempts = held ? 1 : 0
-  const due = held ? now + lease : now
+  const due = now + (held ? lease : wait)
   const statements = [
     scope.db
       .prepare(
@@ -82,15 +94,31 @@ export const byKey = (scope: Scope, key: string): Statement =>
 
 /** Takes hold of what is due, 20 at most, or of one mail. */
 export async function hold(scope: Scope, id?: string): Promise<Held[]> {
+  const which = `SELECT id FROM leanto_email_outbox WHERE state = 'queued' AND due_at <= ?2`
+  return id === undefined
+    ? take(scope, { which: `${which} ORDER BY due_at LIMIT 20`, length: lease })
+    : take(scope, { which: `${which} AND id = ?3`, length: lease }, id)
+}
+
+/**
+ * Takes hold of mails.
+ *
+ * @param which Finds their ids; `?2` is now.
+ * @param length Of the hold, in milliseconds.
+ * @param again What else makes them such as wait. @default nothing
+ */
+export async function take(
+  scope: Scope,
+  { which, length, again = '' }: { which: string; length: number; again?: string },
+  ...values: readonly unknown[]
+): Promise<Held[]> {
   const now = scope.now()
-  const which = id === undefined ? '' : 'AND id = ?3'
   const { results } = await scope.db
     .prepare(
-      `UPDATE leanto_email_outbox SET attempts = attempts + 1, due_at = ?2 WHERE id IN (
-         SELECT id FROM leanto_email_outbox WHERE state = 'queued' AND due_at <= ?1 ${which} ORDER BY due_at LIMIT 20)
-       RETURNING id, attempts, local, body`,
+      `UPDATE leanto_email_outbox SET attempts = attempts + 1, due_at = ?1${again}
+       WHERE id IN (${which}) RETURNING id, attempts, local, body`,
     )
-    .bind(now, now + lease, ...(id === undefined ? [] : [id]))
+    .bind(now + length, now, ...values)
     .all<Row>()
   return Promise.all(results.map((row) => opened(scope, row)))
 }
@@ -118,8 +146,8 @@ export type Outcome =
   | { state: 'failed'; error: string; final: boolean; retryAfter?: number | undefined }
 
 /** Whether it is given up. */
-export const isLost = ({ attempts }: Held, outcome: Outcome): boolean =>
-  outcome.state === 'failed' && (outcome.final || attempts >= mostAttempts)
+export const isLost = ({ attempts, by }: Held, outcome: Outcome): boolean =>
+  outcome.state === 'failed' && (outcome.final || (by ? by.last : attempts >= mostAttempts))
 
 /** The statements that write down what became of a mail, if it is still this holder's. */
 export function finished(scope: Scope, held: Held, outcome: Outcome): Statement[] {
@@ -137,7 +165,9 @@ export function finished(scope: Scope, held: Held, outcome: Outcome): Statement[
     // What failed is kept, sealed, to be sent again once the cause is gone.
     if (isLost(held, outcome))
       return [update(`state = 'failed', done_at = ?, error = ?`, now, error)]
-    return [update('due_at = ?, error = ?', now + waitOf(attempts, retryAfter), error)]
+    return [
+      update('due_at = ?, error = ?', now + (held.by?.patience ?? waitOf(held, retryAfter)), error),
+    ]
   }
   const { remote = null, error = null } = outcome.state === 'sent' ? outcome : {}
   return [
@@ -155,7 +185,7 @@ export function finished(scope: Scope, held: Held, outcome: Outcome): Statement[
 }
 
 /** 1, 2, 4 … minutes, at most 4 hours, each a fifth more or less so that those who failed together part. */
-function waitOf(attempts: number, retryAfter = 0): number {
+function waitOf({ attempts }: Held, retryAfter = 0): number {
   const minutes = Math.min(2 ** (attempts - 1), 240)
   return Math.max(
     minutes * 60_000 * (0.8 + Math.random() * 0.4),

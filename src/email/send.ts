@@ -6,10 +6,10 @@ import type { Recipient } from './address.ts'
 import { type Delivery, deliver, deliverOne } from './deliver.ts'
 import { emailFaults } from './faults.ts'
 import { type Budget, checkSpent, recipientBudgets, spendEach, withinEach } from './limits.ts'
-import { type Message, outgoing } from './message.ts'
+import { type Message, type Outgoing, outgoing } from './message.ts'
 import { byKey, enqueued } from './outbox.ts'
+import type { Part } from './part.ts'
 import { type Suppressed, suppressedAmong } from './suppression.ts'
-import { unsubscribeHeaders } from './unsubscribe.ts'
 
 export interface SendOptions {
   /**
@@ -21,10 +21,19 @@ export interface SendOptions {
   key?: string
 }
 
+/** What delivers mails in the place of `waitUntil` and cron. */
+export interface Rails {
+  /** Milliseconds until cron takes a mail all the same. */
+  readonly patience: number
+  /** Adds what delivers a mail to the batch that stores it. @returns What makes it soon, and whether it need not again. */
+  enqueue(scope: Scope, id: string, batch: Statement[]): Promise<() => Promise<boolean>>
+}
+
 export interface Sending<Env> extends Delivery<Env> {
   from: (scope: Scope<Env>) => Recipient
-  url: (scope: Scope<Env>) => string | undefined
   recipient: Limit | undefined
+  listed: Part['listed']
+  rails?: Rails
 }
 
 /** Milliseconds between looks for a mail whose batch the caller has yet to run. */
@@ -46,17 +55,29 @@ export async function send<Env>(
   })
   const mail = {
     ...checked,
-    headers: { ...checked.headers, ...(await unsubscribeHeaders(sending, scope, checked)) },
+    headers: { ...checked.headers, ...(await listHeaders(sending, scope, checked)) },
   }
   const budgets = [
     ...more,
     ...(sending.recipient ? await recipientBudgets(mail, sending.recipient) : []),
   ]
-  if (within) {
+  const { rails } = sending
+  const first = key === undefined ? [] : [byKey(scope, key)]
+  if (within || rails) {
     // In a trip of its own: what is refused must be known before the caller's batch is run.
     if (budgets.length > 0) checkSpent(scope, budgets, await spendEach(scope, budgets, key).all())
-    within.push(...(await enqueued(scope, mail, { key, held: false })).statements)
-    scope.waitUntil(deliverSoon(sending, scope, mail.id))
+    const how = { key, held: false, wait: rails?.patience }
+    const batch = (await enqueued(scope, mail, how)).statements
+    const soon =
+      (await rails?.enqueue(scope, mail.id, batch)) ?? (() => deliverOne(sending, scope, mail.id))
+    if (within) {
+      within.push(...batch)
+      scope.waitUntil(afterwards(soon))
+    } else {
+      const results = await scope.db.batch([...batch, ...first])
+      if (!results[0]?.results.length) return String(results.at(-1)?.results[0]?.id)
+      scope.waitUntil(soon())
+    }
     return mail.id
   }
   const spending = budgets.length > 0
@@ -69,23 +90,28 @@ export async function send<Env>(
     ...(spending ? [spendEach(scope, budgets, key)] : []),
     ...statements,
     suppressedAmong(scope, [mail]),
-    ...(key === undefined ? [] : [byKey(scope, key)]),
+    ...first,
   ])
-  if (spending) checkSpent(scope, budgets, results[0])
-  const first = spending ? 1 : 0
-  if (!results[first]?.results.length) return String(results.at(-1)?.results[0]?.id)
-  const suppressed = results[first + statements.length]?.results ?? []
+  if (spending) checkSpent(scope, budgets, results.shift())
+  if (!results[0]?.results.length) return String(results.at(-1)?.results[0]?.id)
+  const suppressed = results[statements.length]?.results ?? []
   scope.waitUntil(deliver(sending, scope, [held], suppressed as never as Suppressed[]))
   return mail.id
 }
 
-async function deliverSoon<Env>(
-  sending: Sending<Env>,
-  scope: Scope<Env>,
-  id: string,
-): Promise<void> {
+/** Nobody says when the caller's batch is run. */
+async function afterwards(soon: () => Promise<boolean>): Promise<void> {
   for (const wait of looks) {
     await new Promise((resolve) => setTimeout(resolve, wait))
-    if (await deliverOne(sending, scope, id)) return
+    if (await soon()) return
   }
+}
+
+/** @throws {Fault} `bad_message` if nobody could unsubscribe. */
+function listHeaders<Env>({ listed }: Sending<Env>, scope: Scope<Env>, mail: Outgoing) {
+  if (mail.list === undefined) return {}
+  if (listed) return listed(scope, mail)
+  throw emailFaults.bad_message({
+    message: '`unsubscribe` needs unsubscribing({ url }) among `parts` of email(…)',
+  })
 }

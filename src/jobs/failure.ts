@@ -1,5 +1,7 @@
+import type { JobFailed } from '../core/ports.ts'
+
 /** Thrown by a handler to say what comes of its failure. Anything else that is thrown is retried with backoff. */
-export class JobFailure extends Error {
+export class JobFailure extends Error implements JobFailed {
   override readonly name = 'JobFailure'
   /** Seconds until the next attempt, or `null` for none. */
   readonly wait: number | null
@@ -9,6 +11,10 @@ export class JobFailure extends Error {
     this.wait = wait
   }
 }
+
+/** By its name: other modules' handlers throw one of their own. */
+export const isFailure = (error: unknown): error is JobFailed =>
+  error instanceof Error && error.name === 'JobFailure'
 
 /** `throw giveUp('no such user')`: trying again would not help, so the job is a dead letter at once. */
 export const giveUp = (message: string): Error => new JobFailure(message, null)

@@ -2,7 +2,7 @@ import { Fault } from '../core/fault.ts'
 import type { Scope } from '../core/scope.ts'
 import { validate } from '../core/validate.ts'
 import type { Claimed, Outcome } from './claim.ts'
-import { JobFailure } from './failure.ts'
+import { isFailure, JobFailure } from './failure.ts'
 import type { Handler, Job } from './handler.ts'
 
 const resultLimit = 64 * 1024
@@ -135,7 +135,7 @@ function failed(
 ): Outcome {
   const now = scope.now()
   const about = { id, error: textOf(error), ...withProgress(kept) }
-  const asked = error instanceof JobFailure ? error.wait : undefined
+  const asked = isFailure(error) ? error.wait : undefined
   if (asked === null || attempt >= attempts) return { ...about, state: 'dead', due: now }
   // What a service asks for is a least wait: chance only adds to it.
   const seconds =

@@ -1,27 +1,16 @@
 import { coreFaults, Fault } from '../core/fault.ts'
 import type { Scope } from '../core/scope.ts'
-import {
-  cacheKey,
-  defaultStale,
-  fromCache,
-  isFresh,
-  isUsable,
-  keep,
-  lookUp,
-  type Stored,
-  storedBytes,
-} from './cache.ts'
 import type { Service } from './definition.ts'
 import { servicesFaults } from './faults.ts'
 import { type Caller, type Gate, mayUse, settleUse, spendUse } from './gate.ts'
 import { answerHeaders } from './headers.ts'
-import { bytesOf, type Incoming, incomingFrom } from './incoming.ts'
+import { type Incoming, incomingFrom } from './incoming.ts'
 import { costOf, type Metered, nothing, type Reservation, rateHeaders, type Use } from './quota.ts'
-import { ahead, bounded, pass } from './stream.ts'
+import { ahead, pass } from './stream.ts'
 import { type Reached, reach, timeoutOf } from './upstream.ts'
 
 /** One call of one service on its way. */
-interface Calling<Env> {
+export interface Calling<Env> {
   gate: Gate<Env>
   scope: Scope
   name: string
@@ -32,16 +21,52 @@ interface Calling<Env> {
   standingIn?: boolean
 }
 
+/** What of a service is counted. */
 export const meteredOf = <Env>(name: string, service: Service<Env>): Metered => {
   const { meter, price, quota, budget } = service
   return {
     name,
-    ...(meter ? { unit: meter.unit } : {}),
-    ...(price ? { price } : {}),
-    ...(quota ? { quota } : {}),
-    ...(budget ? { budget } : {}),
+    ...(meter && { unit: meter.unit }),
+    ...(price && { price }),
+    ...(quota && { quota }),
+    ...(budget && { budget }),
   }
 }
+
+/** How the answers of a service are kept: made by `cached(…)` of `leanto/services/cache`. */
+export interface Cache {
+  through<Env>(calling: Calling<Env>, ways: Ways): Promise<Response>
+}
+
+/** How a cache gets an answer. */
+export interface Ways {
+  /** Calls the service. */
+  fetch(landing: Landing): Promise<Response>
+  /** Counts a request that uses nothing more. @returns The answer, with what is left. */
+  serve(answer: Response): Promise<Response>
+}
+
+/** Where a cache waits for an answer. */
+export interface Landing {
+  /** Its `Cache-Status` (RFC 9211). */
+  readonly status: string
+  /** The whole of an answer that may be kept; `null` if nothing came. */
+  land(answer: Landed | null): void
+  /** What is kept, in the place of a failure. @throws {Fault} the failure, if nothing is. */
+  stale(because: Fault): Response
+}
+
+interface Landed {
+  status: number
+  /** Those that the client gets. */
+  headers: [string, string][]
+  body: string
+  /** Those that the service sent. */
+  upstream: Headers
+}
+
+/** The most that is kept of one answer, in bytes. */
+const storedBytes = 1024 * 1024
 
 /**
  * Calls a service: from the cache, along with someone who asks the same, or by itself. One trip from the cache; else one
@@ -50,60 +75,30 @@ export const meteredOf = <Env>(name: string, service: Service<Env>): Metered => 
  * @throws {Fault} every one of `servicesFaults`.
  */
 export async function callService<Env>(calling: Calling<Env>): Promise<Response> {
-  const { gate, scope, name, service, caller, incoming } = calling
-  const { cache } = service
-  const cacheable = cache && incoming.allowed.cache !== false && !incoming.stream
-  if (!cacheable) return lead(calling, { key: null, kept: null, land: () => {} })
-
-  const key = await keyOf(calling, cache.per === 'user' ? caller.user : null)
-  const kept = await lookUp(scope, key)
-  const timeout = timeoutOf(service)
-  const found =
-    kept && isFresh(scope, kept, cache) ? kept : await gate.flights.join(scope, key, timeout)
-  if (found) {
-    const reservation = await spendUse(gate, scope, {
-      metered: meteredOf(name, service),
-      caller,
-      use: nothing,
-    })
-    settleUse(scope, reservation, nothing)
-    return withRates(fromCache(scope, found, { cache }), reservation)
-  }
-  const land = gate.flights.depart(scope, key, timeout)
-  try {
-    return await lead(calling, { key, kept, land })
-  } catch (error) {
-    land(null)
-    throw error
-  }
+  const { service, incoming } = calling
+  return service.cache && incoming.allowed.cache !== false && !incoming.upload
+    ? service.cache.through(calling, {
+        fetch: (landing) => lead(calling, landing),
+        async serve(answer) {
+          const reservation = await spendNothing(calling)
+          settleUse(calling.scope, reservation, nothing)
+          return withRates(answer, reservation)
+        },
+      })
+    : lead(calling)
 }
 
-/** Not by the address alone: whatever is sent on may change the answer. */
-const keyOf = <Env>({ name, incoming }: Calling<Env>, user: string | null): Promise<string> =>
-  cacheKey(name, [
-    user,
-    incoming.method,
-    incoming.path,
-    Object.entries(incoming.query).sort(),
-    incoming.body ?? null,
-    [...incoming.headers].sort(),
-  ])
+const spendNothing = <Env>({ gate, scope, name, service, caller }: Calling<Env>) =>
+  spendUse(gate, scope, { metered: meteredOf(name, service), caller, use: nothing })
 
-interface Lead {
-  key: string | null
-  /** An answer that is not fresh any more. */
-  kept: Stored | null
-  land: (stored: Stored | null) => void
-}
-
-async function lead<Env>(calling: Calling<Env>, lead: Lead): Promise<Response> {
+async function lead<Env>(calling: Calling<Env>, landing?: Landing): Promise<Response> {
   const { gate, scope, name, service, caller } = calling
   const metered = meteredOf(name, service)
   const closed = service.breaker === false ? 0 : gate.breakers.closedFor(scope, name)
   if (closed > 0) {
-    await spendUse(gate, scope, { metered, caller, use: nothing })
+    await spendNothing(calling)
     const headers = { 'retry-after': String(closed) }
-    return fallBack(calling, lead, servicesFaults.service_unavailable({ headers }))
+    return fallBack(calling, landing, servicesFaults.service_unavailable({ headers }))
   }
   const most = costOf(service.price, service.meter ? mostOf(calling) : 0)
   const reservation = await spendUse(gate, scope, { metered, caller, use: most })
@@ -115,19 +110,19 @@ async function lead<Env>(calling: Calling<Env>, lead: Lead): Promise<Response> {
     // What was sent and not answered in time may have been done, and is paid for.
     settleUse(scope, reservation, code === 'upstream_timeout' ? most : nothing)
     // A body that the client streams fails as the client likes: nobody closes a service for others by that.
-    if (!calling.incoming.stream || code === 'service_unavailable') failed(calling, code)
+    if (!calling.incoming.upload || code === 'service_unavailable') failed(calling, code)
     if (!(error instanceof Fault) || !(failures.has(code) || code === 'upstream_refused'))
       throw error
-    return fallBack(calling, lead, error)
+    return fallBack(calling, landing, error)
   }
   gate.breakers.worked(scope, name)
   try {
-    return withRates(await deliver(calling, lead, reached, reservation), reservation)
+    return withRates(await deliver(calling, landing, reached, reservation), reservation)
   } catch (cause) {
     // It began to answer, and may be paid for it.
     failed(calling, 'upstream_failed')
     const headers = { 'retry-after': '5' }
-    return fallBack(calling, lead, servicesFaults.upstream_failed({ cause, headers }))
+    return fallBack(calling, landing, servicesFaults.upstream_failed({ cause, headers }))
   }
 }
 
@@ -145,47 +140,43 @@ function mostOf<Env>({ name, service, incoming }: Calling<Env>): number {
 }
 
 async function reachFor<Env>({ scope, name, service, incoming }: Calling<Env>): Promise<Reached> {
-  const { allowed, body, stream } = incoming
-  const over = new AbortController()
-  const limited = stream && bounded(stream, bytesOf(allowed), () => over.abort())
+  const { allowed, body, upload } = incoming
   const outgoing = {
     method: incoming.method,
     path: incoming.path,
     query: incoming.query,
     headers: new Headers(incoming.headers),
-    body: limited ?? (body === undefined ? null : JSON.stringify(body)),
-    signal: over.signal,
-    safe: allowed.safe ?? allowed.method === 'GET',
+    body: upload?.body ?? (body === undefined ? null : JSON.stringify(body)),
+    safe: !upload && (allowed.safe ?? allowed.method === 'GET'),
+    ...(upload ? { signal: upload.over } : {}),
   }
   try {
     return await reach(scope, service, outgoing, name)
   } catch (error) {
     // That the client sent too much is not the service's failure.
-    throw over.signal.aborted ? coreFaults.too_large({ cause: error }) : error
+    throw upload?.over.aborted ? coreFaults.too_large({ cause: error }) : error
   }
 }
 
 async function deliver<Env>(
   { scope, name, service, incoming }: Calling<Env>,
-  { key, kept, land }: Lead,
+  landing: Landing | undefined,
   { response, secrets }: Reached,
   reservation: Reservation,
 ): Promise<Response> {
   const { status } = response
-  const { cache, meter } = service
+  const { meter } = service
   const headers = answerHeaders(response.headers, service.headers?.answer, secrets)
-  if (key) headers.set('cache-status', `leanto; fwd=${kept ? 'stale' : 'miss'}`)
+  const kept = [...headers]
+  if (landing) headers.set('cache-status', landing.status)
 
   const finish = (whole: Uint8Array | null) => {
     const text = whole && textOf(whole)
     settleUse(scope, reservation, usedOf(text))
-    const storable = key && cache && status === 200 && !forbidsStoring(response.headers, cache.per)
-    const stored = storable && text !== null ? { status, headers: [...headers], body: text } : null
-    if (!stored || !key || !cache) return land(null)
-    stored.headers = stored.headers.filter(([name]) => name !== 'cache-status')
-    const dated = { ...stored, at: scope.now() }
-    land(dated)
-    scope.waitUntil(keep(scope, key, dated, cache, staleOf(service)))
+    const storable = status === 200 && text !== null
+    landing?.land(
+      storable ? { status, headers: kept, body: text, upstream: response.headers } : null,
+    )
   }
   const usedOf = (text: string | null): Use => {
     // A call that the service calls wrong is not paid for.
@@ -200,7 +191,7 @@ async function deliver<Env>(
     return reservation
   }
 
-  const waits = status < 400 && (key !== null || meter?.used !== undefined)
+  const waits = status < 400 && (landing || meter?.used) !== undefined
   const body = response.body as ReadableStream<Uint8Array> | null
   if (!waits || !body) finish(waits ? new Uint8Array() : null)
   if (!body) return new Response(null, { status, headers })
@@ -232,25 +223,19 @@ function textOf(bytes: Uint8Array): string | null {
   }
 }
 
-const forbidsStoring = (headers: Headers, per: 'shared' | 'user'): boolean =>
-  (per === 'shared' ? /no-store|private/i : /no-store/i).test(headers.get('cache-control') ?? '')
-
-const staleOf = <Env>({ fallback, cache }: Service<Env>): number =>
-  fallback === 'stale' ? (cache?.stale ?? defaultStale) : 0
-
 /** @throws the fault itself if nothing stands in. */
 async function fallBack<Env>(
   { gate, scope, name, service, caller, incoming, standingIn }: Calling<Env>,
-  { kept, land }: Lead,
+  landing: Landing | undefined,
   fault: Fault,
 ): Promise<Response> {
-  land(null)
-  const { cache, fallback } = service
+  landing?.land(null)
+  const { fallback } = service
   if (!fallback || standingIn) throw fault
   console.error(`leanto: services: ${name} failed: ${fault.code}`, fault.cause ?? '')
   if (fallback === 'stale') {
-    if (!kept || !cache || !isUsable(scope, kept, cache)) throw fault
-    return fromCache(scope, kept, { cache, because: fault })
+    if (landing) return landing.stale(fault)
+    throw fault
   }
   const made = fallback.call(incoming)
   const other = gate.services[fallback.service]
@@ -268,6 +253,7 @@ async function fallBack<Env>(
   return response
 }
 
+/** An answer that tells how much is left. */
 function withRates(response: Response, reservation: Reservation): Response {
   for (const [name, value] of Object.entries(rateHeaders(reservation)))
     response.headers.set(name, value)

@@ -31,10 +31,8 @@ export function checkService<Env>(options: ServiceOptions<Env>) {
     const header = wrongHeader(headers[way] ?? [], way)
     if (header !== undefined) wrong(`\`headers.${way}\` cannot let \`${header}\` through`)
   }
-  if (cache && cache.per !== 'shared' && cache.per !== 'user')
-    wrong("`cache.per` must say whose an answer is: 'shared' or 'user'")
-  if (cache && !(cache.seconds >= 60))
-    wrong('`cache.seconds` must be 60 or more: KV keeps nothing for less')
+  if (cache && typeof cache.through !== 'function')
+    wrong("`cache` must be cached({ … }) of 'leanto/services/cache'")
   if (fallback === 'stale' && !cache) wrong("`fallback: 'stale'` needs a `cache` to have it from")
   checkMetered(options)
 }

@@ -1,7 +1,10 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Principal } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
+import type { Cache } from './call.ts'
 import { checkService } from './check.ts'
+import type { Upload } from './incoming.ts'
+import type { Count, Counter } from './quota.ts'
 import type { Period } from './window.ts'
 
 /** A value, or a function of the bindings that answers it. */
@@ -25,16 +28,22 @@ export interface Allowed {
   /** The names of the parameters that may stand in the query; another one is 400. @default [] */
   query?: readonly string[]
   /**
-   * What may be in the body. By a Standard Schema: JSON, and what the schema answers is what is sent on. By types: bytes
-   * of one of these content types, streamed through as they come. Without it there must be none.
+   * What may be in the body. A Standard Schema: JSON, and what the schema answers is what is sent on. `streamed(…)` of
+   * `leanto/services/streamed`: bytes, as they come. Without it there must be none.
    */
-  body?: StandardSchemaV1 | { types: readonly string[] }
+  body?: StandardSchemaV1 | Streamed
   /** The body's limit in bytes. @default 262_144 */
   bytes?: number
   /** Whether a second try does no more than the first: only then it is tried again. @default true for GET alone */
   safe?: boolean
   /** `false`: never from or into the cache. @default true */
   cache?: boolean
+}
+
+/** Made by `streamed(…)` of `leanto/services/streamed`. */
+export interface Streamed {
+  /** @param limit In bytes. @throws {Fault} `unsupported_content` (415), `too_large` (413). */
+  open(request: Request, limit: number): Upload
 }
 
 /** A call as meters, caches and fallbacks see it. */
@@ -95,36 +104,24 @@ export interface Quotas {
   app?: Quota
 }
 
-export interface BudgetReached {
-  /** `null`: the budget of all services together. */
-  service: string | null
-  percent: 50 | 80 | 100
-  /** In the currency of `price`. */
-  spent: number
-  budget: number
-}
-
 /** A cap on money that nobody passes, the secret API key neither. */
 export interface Budget {
   /** In the currency of `price`. */
   money: number
   /** @default 'month' */
   per?: 'day' | 'month'
-  /**
-   * Told once a window at 50, at 80 and at 100 percent of what was spent; 100 is also told when a call is refused because
-   * of it. Runs in the background; if it throws, the next call tells it again.
-   */
-  reached?(scope: Scope, event: BudgetReached): void | Promise<void>
+  /** Tells you how far it is spent: `alerts(…)` of `leanto/services/alerts`. @default nobody is told */
+  alerts?: Alerts
 }
 
-/** Answers with status 200 and up to 1 MiB are kept in KV by what was asked: method, path, query, body, passed headers. */
-export interface Cache {
-  /** How long an answer is fresh. KV keeps nothing for less than 60. */
-  seconds: number
-  /** How long after that it may still stand in when the service fails. Needs `fallback: 'stale'`. @default 86_400 */
-  stale?: number
-  /** `shared`: one user's answer is given to all. */
-  per: 'shared' | 'user'
+/** Made by `alerts(…)` of `leanto/services/alerts`. */
+export interface Alerts {
+  /** @param count What stands in the counter of a budget. */
+  tell(
+    scope: Scope,
+    counter: Counter,
+    count: Pick<Count, 'micros' | 'start' | 'alerted'>,
+  ): Promise<void>
 }
 
 /** Another declared service that stands in, by its own rules and quotas. */
@@ -150,6 +147,7 @@ export interface ServiceOptions<Env> {
   /** Must be given, or a budget: a paid service without either is an open purse. `'unsafeUnlimited'` says it is meant. */
   quota?: Quotas | 'unsafeUnlimited'
   budget?: Budget
+  /** `cached(…)` of `leanto/services/cache`. @default none */
   cache?: Cache
   /** What answers when the service fails: the last answer, another service. @default a 503 that says when to come back */
   fallback?: 'stale' | Fallback

@@ -4,11 +4,10 @@ import type { Identity, Principal } from '../core/ports.ts'
 import type { Route } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import type { Breakers } from './breaker.ts'
-import { tell, tellFull } from './budget.ts'
-import type { Flights } from './cache.ts'
-import type { Service } from './definition.ts'
+import type { Alerts, Service } from './definition.ts'
 import { servicesFaults } from './faults.ts'
 import {
+  type Counter,
   countersOf,
   type Metered,
   type Reservation,
@@ -27,7 +26,13 @@ export interface Gate<Env> {
   readonly all: Metered
   readonly organisation: (who: Principal) => string | null | undefined
   readonly breakers: Breakers
-  readonly flights: Flights
+  /** Every service and part that counts. */
+  readonly counted: readonly Counted[]
+}
+
+export interface Counted {
+  readonly metered: Metered
+  readonly access: Access
 }
 
 /** Who calls, and whose counters that touches. */
@@ -45,6 +50,13 @@ export function demandAccess(access: Access, who: Principal) {
   if (mayUse(access, who)) return
   throw who.role === 'anon' ? coreFaults.unauthenticated() : servicesFaults.forbidden()
 }
+
+/** The app itself. */
+export const host: Principal = Object.freeze({
+  id: null as unknown as string,
+  role: 'service',
+  claims: Object.freeze({}),
+})
 
 /** @param network The address of who is not signed in, who would otherwise all share one quota. */
 export function callerOf<Env>(gate: Gate<Env>, who: Principal, network: string | null): Caller {
@@ -79,21 +91,36 @@ export async function spendUse<Env>(
   const counters = countersOf(metered, gate.all, caller, scope.now())
   const reserved = await reserve(scope, counters, use)
   if (!('full' in reserved)) return reserved
-  scope.waitUntil(tellFull(scope, reserved.full))
+  const alert = async () => {
+    // Refused is 100 percent, whatever is left.
+    for (const { counter, amount, alerted } of reserved.full)
+      if (amount === 'micros')
+        await tell(scope, counter, { start: counter.start, micros: Infinity, alerted })
+  }
+  scope.waitUntil(alert())
   throw refusal(reserved.full, scope.now())
 }
 
 /** Once it is known what a call used; in the background. */
 export function settleUse(scope: Scope, reservation: Reservation, used: Use) {
-  const work = async () => tell(scope, reservation.counters, await settle(scope, reservation, used))
+  const work = async () => {
+    for (const count of await settle(scope, reservation, used)) {
+      const counter = reservation.counters.find(({ key }) => key === count.key)
+      if (counter) await tell(scope, counter, count)
+    }
+  }
   scope.waitUntil(work())
 }
 
-/** What a host adds to the module: `translate(…)` of `leanto/services/translate`. */
+const tell = (scope: Scope, counter: Counter, count: Parameters<Alerts['tell']>[2]) =>
+  counter.budget?.alerts?.tell(scope, counter, count)
+
+/** What a host adds to the module: `translate(…)` of `leanto/services/translate`, `usage()` of `leanto/services/usage`. */
 export interface Part {
   /** Its path under the mount. */
   readonly name: string
-  readonly metered: Metered
-  readonly access: Access
+  /** What it counts, if it does. */
+  readonly metered?: Metered
+  readonly access?: Access
   routes<Env>(gate: Gate<Env>): readonly Route[]
 }

@@ -1,3 +1,5 @@
+import { joined } from '../core/body.ts'
+
 /**
  * Takes secrets out of bytes that come in pieces: a service that says which key it was called with must not say it to
  * the client. A piece's end that may be a secret's beginning waits for the next piece.
@@ -56,13 +58,3 @@ export const hideIn = (text: string, secrets: readonly string[]): string =>
   secrets
     .filter(({ length }) => length >= 8)
     .reduce((clean, secret) => clean.replaceAll(secret, hiddenAs), text)
-
-export function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const piece of pieces) {
-    bytes.set(piece, at)
-    at += piece.length
-  }
-  return bytes
-}

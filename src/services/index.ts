@@ -4,25 +4,22 @@ import type { Identity, Principal } from '../core/ports.ts'
 import { type Route, routesOf } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
 import { makeBreakers } from './breaker.ts'
-import { makeFlights } from './cache.ts'
 import { callService, meteredOf } from './call.ts'
 import { checkBudget } from './check.ts'
 import type { Budget, Service } from './definition.ts'
 import { renderBug, renderFault, servicesFaults } from './faults.ts'
-import { askedBy, callerOf, demandAccess, type Gate, type Part } from './gate.ts'
+import { askedBy, callerOf, demandAccess, type Gate, host, type Part } from './gate.ts'
 import { incomingFrom, incomingOf, type Made } from './incoming.ts'
 import { servicesMigrations } from './migrations.ts'
 import { purge } from './quota.ts'
-import { type Usage, usageOf } from './usage.ts'
 
+export type { Cache } from './call.ts'
 export {
   type Allowed,
   type Amounts,
   type Answered,
   type Auth,
   type Budget,
-  type BudgetReached,
-  type Cache,
   type Call,
   type Fallback,
   type Meter,
@@ -34,14 +31,13 @@ export {
   service,
 } from './definition.ts'
 export type { Part } from './gate.ts'
-export type { Left, Usage, UsageLine } from './usage.ts'
 
 export interface ServicesOptions<Env> {
   /** Who asks: `auth`'s users, `jwks(…)`, or anything of that shape. */
   identity: Identity
   /** By the first part of their paths: `{ deepl: service({ … }) }` is called at `/services/deepl/…`. @default {} */
   services?: Readonly<Record<string, Service<Env>>>
-  /** Which organisation someone calls for, whose quota is then used too. @default none */
+  /** Which organisation someone calls for, whose quota is then used too. @default the one that is active in their session */
   organisation?: (who: Principal) => string | null | undefined
   /** The cap on what all services together may cost. */
   budget?: Budget
@@ -59,15 +55,7 @@ export interface Services extends Module {
    * @throws {TypeError} if there is no such service, or it allows no such call.
    */
   call(scope: Scope, input: Made & { service: string; who?: Principal }): Promise<Response>
-  /** What someone has used and has left, as `GET /usage` tells it. One trip. @param who Without it, what the app has. */
-  usage(scope: Scope, who?: Principal): Promise<Usage>
 }
-
-const host: Principal = Object.freeze({
-  id: null as unknown as string,
-  role: 'service',
-  claims: Object.freeze({}),
-})
 
 /**
  * A gateway to services that cost money: a client calls them by its own sign-in, the key is added here and never leaves,
@@ -79,29 +67,24 @@ export function services<Env>(base: Base<Env>, options: ServicesOptions<Env>): S
   const {
     identity,
     services: declared = {},
-    organisation = () => null,
+    organisation = ({ org }) => org?.id,
     budget,
     parts = [],
   } = options
   check(options)
+  const names = Object.entries(declared)
   const gate: Gate<Env> = {
     identity,
     services: declared,
     all: { name: '*', ...(budget ? { budget } : {}) },
     organisation,
     breakers: makeBreakers(),
-    flights: makeFlights(),
+    counted: [
+      ...names.map(([name, one]) => ({ metered: meteredOf(name, one), access: one.access })),
+      ...parts.flatMap(({ metered, access }) => (metered ? [{ metered, access }] : [])),
+    ],
   }
-  const names = Object.entries(declared)
-  const counted = [
-    ...names.map(([name, one]) => ({ metered: meteredOf(name, one), access: one.access })),
-    ...parts,
-  ]
-  const usage = async (scope: Scope, request: Request) =>
-    usageOf(gate, scope, { caller: await askedBy(gate, scope, request), declared: counted })
-
   const { routes, table } = routesOf({ base, render: renderFault, bug: renderBug }, [
-    ['GET', '/usage', async (scope, c) => Response.json(await usage(scope, c.req.raw))],
     ...parts.flatMap((part) => part.routes(gate)),
     ...names.flatMap(([name, one]) => routesFor(gate, name, one)),
   ])
@@ -124,8 +107,6 @@ export function services<Env>(base: Base<Env>, options: ServicesOptions<Env>): S
       const caller = callerOf(gate, who, null)
       return callService({ gate, scope, name, service: one, caller, incoming })
     },
-    usage: (scope: Scope, who = host) =>
-      usageOf(gate, scope, { caller: callerOf(gate, who, null), declared: counted }),
   })
 }
 

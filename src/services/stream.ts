@@ -1,7 +1,10 @@
-import { coreFaults } from '../core/fault.ts'
-import { hider, joined } from './hide.ts'
+import { joined } from '../core/body.ts'
+import { inTime } from '../core/time.ts'
+import { hider } from './hide.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
+
+const stopped = () => new Error('the answer stopped coming')
 
 export interface PassOptions {
   /** In bytes; what is longer is broken off. */
@@ -35,7 +38,7 @@ export function pass(
     async pull(controller) {
       try {
         for (;;) {
-          const { done, value } = await inTime(reader.read(), idle)
+          const { done, value } = await inTime(reader.read(), idle, stopped)
           if (done) {
             give(hidden.end(), controller)
             controller.close()
@@ -57,18 +60,6 @@ export function pass(
       return reader.cancel(reason)
     },
   })
-}
-
-async function inTime<T>(work: Promise<T>, milliseconds: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('the answer stopped coming')), milliseconds)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /**
@@ -95,33 +86,6 @@ export async function ahead(
       const { done, value } = await reader.read()
       if (done) controller.close()
       else controller.enqueue(value)
-    },
-    cancel: (reason) => reader.cancel(reason),
-  })
-}
-
-/**
- * A request's body that is streamed on, up to its limit, whatever `Content-Length` says.
- *
- * @param over Called past the limit. workerd ends a request whose body fails as if that had been all of it: only who
- * aborts the request itself keeps the service from taking a part for the whole.
- */
-export function bounded(
-  body: ReadableStream<Uint8Array>,
-  limit: number,
-  over: () => void,
-): ReadableStream<Uint8Array> {
-  const reader = body.getReader()
-  let size = 0
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await reader.read()
-      if (done) return controller.close()
-      size += value.byteLength
-      if (size <= limit) return controller.enqueue(value)
-      over()
-      reader.cancel().catch(() => {})
-      controller.error(coreFaults.too_large())
     },
     cancel: (reason) => reader.cancel(reason),
   })

@@ -50,7 +50,7 @@ export async function reach<Env>(
   // The path begins with a slash and was made of checked segments; this is the wall behind that.
   if (url.origin !== origin) throw new Error(`services: ${what} would leave ${origin}`)
 
-  const retries = safe && !(outgoing.body instanceof ReadableStream) ? (target.retries ?? 1) : 0
+  const retries = safe ? (target.retries ?? 1) : 0
   for (let tries = 0; ; tries++) {
     try {
       const response = await send(scope, target, { url, outgoing, secrets })
@@ -101,7 +101,7 @@ async function send<Env>(
     redirect: 'manual' as const,
     signal: signal ? AbortSignal.any([signal, abort.signal]) : abort.signal,
     // Node's fetch streams a body only if told so.
-    ...(body instanceof ReadableStream ? { duplex: 'half' } : {}),
+    duplex: 'half',
   }
   try {
     const request = new Request(url, init)

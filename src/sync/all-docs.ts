@@ -20,7 +20,7 @@ export interface AllDocsInput {
 }
 
 /** Bounds of ids: `null` is no bound. */
-interface Range {
+export interface Range {
   start: string | null
   end: string | null
   inclusiveEnd: boolean

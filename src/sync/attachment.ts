@@ -40,24 +40,27 @@ export async function getAttachment(
   const bytes = await unpack(kept, one)
   if (!one.encoding) headers.set('content-md5', etag.slice(1, -1))
   const range = one.encoding ? null : rangeOf(request.headers.get('range'), bytes.length)
-  if (!range) return new Response(bytes as BodyInit, { status: 200, headers })
+  if (!range) {
+    // Of what is only asked about (HEAD) nothing else tells it.
+    headers.set('content-length', String(bytes.length))
+    return new Response(bytes as BodyInit, { headers })
+  }
   headers.set('content-range', `bytes ${range.start}-${range.end}/${bytes.length}`)
   headers.delete('content-md5')
   return new Response(bytes.slice(range.start, range.end + 1), { status: 206, headers })
 }
 
 /**
- * A range of RFC 9110, 14.2. What is none, or asks for several, is answered with the whole.
+ * A range of RFC 9110, 14.2. What is none, or asks for several or for all, is answered with the whole.
  *
  * @returns Both ends are part of it.
  */
 function rangeOf(header: string | null, size: number): { start: number; end: number } | null {
-  const [, from = '', to = ''] = header?.match(/^bytes=(\d*)-(\d*)$/) ?? []
+  const [, from = '', to = ''] = header?.match(/^bytes=(?!0-$)(\d*)-(\d*)$/) ?? []
   if (from === '' && to === '') return null
   const start = from === '' ? Math.max(0, size - Number(to)) : Number(from)
   const end = from === '' || to === '' ? size - 1 : Math.min(Number(to), size - 1)
-  if (to !== '' && from !== '' && Number(to) < Number(from)) return null
-  if (start >= size || (from === '' && Number(to) === 0))
+  if (end < start || (from === '' && Number(to) === 0))
     throw syncFaults.requested_range_not_satisfiable({
       headers: { 'content-range': `bytes */${size}` },
     })

@@ -64,7 +64,9 @@ function known(one: IncomingAttachment, before: readonly Attachments[]): Attachm
   const found = before
     .filter((attachments) => Object.hasOwn(attachments, one.name))
     .map((attachments) => attachments[one.name] as Attachment)
-  const match = found.find(({ digest }) => one.digest === undefined || digest === one.digest)
+  const match = found.find(
+    ({ digest, revpos }) => (one.digest ?? digest) === digest && (one.revpos ?? revpos) === revpos,
+  )
   if (!match) throw bad('missing_stub', `Invalid attachment stub in document for ${one.name}`)
   return match
 }
@@ -153,9 +155,13 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
   return all
 }
 
-/** An attachment's bytes as a reader wants them: unpacked. */
+/** An attachment's bytes as a reader wants them: unpacked, if they are what they are said to be. */
 export async function unpack(bytes: Uint8Array, { encoding }: Attachment): Promise<Uint8Array> {
   if (encoding !== 'gzip') return bytes
   const stream = new Response(bytes as BodyInit).body?.pipeThrough(new DecompressionStream('gzip'))
-  return new Uint8Array(await new Response(stream).arrayBuffer())
+  const plain = new Response(stream).arrayBuffer()
+  return plain.then(
+    (buffer) => new Uint8Array(buffer),
+    () => bytes,
+  )
 }

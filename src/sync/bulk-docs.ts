@@ -7,7 +7,7 @@ import { randomId } from './revision.ts'
 import { type Outcome, writeDocuments } from './write.ts'
 
 /**
- * Writes many documents, each for itself. Two trips for each 500.
+ * Writes many documents, each for itself. One trip for each 500 that are new, two for others.
  *
  * @returns For new edits a line for each document; for replicated ones a line for each that was refused.
  * @throws {Fault} for what makes the whole request wrong: then nothing is written.
@@ -23,7 +23,9 @@ export async function bulkDocs(asked: Asked): Promise<{ lines: unknown[]; writte
         ? 'POST body must include `docs` parameter.'
         : '`docs` parameter must be an array.',
     )
-  const newEdits = body.new_edits !== false
+  const { new_edits: newEdits = true } = body
+  if (typeof newEdits !== 'boolean')
+    throw bad('bad_request', '`new_edits` parameter must be a boolean.')
   const parsed = body.docs.map((value) => parse(value))
   const outcomes = new Map<Incoming | Local, Outcome>()
   const documents = parsed.filter((one): one is Incoming => !('local' in one))

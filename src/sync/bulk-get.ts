@@ -101,13 +101,14 @@ const errorText = ({ id, rev, error, reason }: Refused): string =>
 
 function parseBody(body: unknown): (Wanted | Refused)[] {
   if (!isObject(body) || !Array.isArray(body.docs))
-    throw bad('bad_request', 'Missing JSON list of `docs`')
+    throw bad('bad_request', "Missing JSON list of 'docs'.")
   if (body.docs.length > most) throw bad('too_large', `More than ${most} documents`)
   return body.docs.map((one): Wanted | Refused => {
-    if (!isObject(one)) throw bad('bad_request', 'Each of `docs` must be a JSON object')
-    const { id, rev, atts_since: since } = one
-    if (id === undefined)
-      return { id: null, rev: null, error: 'bad_request', reason: 'document id missed' }
+    const { id, rev, atts_since: since } = isObject(one) ? one : {}
+    if (id === undefined) {
+      const reason = isObject(one) ? 'document id missed' : 'document must be a JSON object'
+      return { id: null, rev: null, error: 'bad_request', reason }
+    }
     try {
       if (rev !== undefined) parseRev(rev)
       return {

@@ -1,6 +1,6 @@
 import type { Statement } from '../core/database.ts'
 import type { Scope } from '../core/scope.ts'
-import type { FeedFilter, PageInput } from './changes-input.ts'
+import type { FeedFilter, PageInput, Scan } from './changes-input.ts'
 import { type DatabaseRow, databaseId, inDatabase, type Place, placed } from './database.ts'
 import type { Doc } from './definition.ts'
 import { syncFaults } from './faults.ts'
@@ -20,7 +20,9 @@ export interface ChangesPage {
   lines: ChangeLine[]
   /** Where to go on from: past what the filter left out. */
   lastSeq: number
-  /** How many more there may be: exact where it is 0. */
+  /** What has to be known, too, to go on from there: nothing at the end. */
+  scan?: Scan | undefined
+  /** How many more there may be: exact where it is 0, and on a first page. */
   pending: number
 }
 
@@ -66,13 +68,14 @@ export async function* changesParts(
   input: PageInput,
 ): AsyncGenerator<ChangesPage> {
   let left = input.limit
-  let since = input.since
+  let { since, scan } = input
   for (;;) {
-    const part = await readPart(scope, place, { ...input, since, limit: left })
+    const { ended, ...part } = await readPart(scope, place, { ...input, since, scan, limit: left })
     left -= part.lines.length
     since = part.lastSeq
-    const last = part.ended || left <= 0
-    yield { lines: part.lines, lastSeq: part.lastSeq, pending: part.pending }
+    scan = part.scan
+    const last = ended || left <= 0
+    yield part
     if (last) return
   }
 }
@@ -91,8 +94,9 @@ async function readPart(
   if (since > 0 && since < database.floor_seq && !descending) throw syncFaults.checkpoint_expired()
   const rows = (results[0]?.results ?? []) as unknown as ChangeRow[]
   const passed = passing(rows, filter, limit)
-  const lines = await linesOf(scope, database, passed.rows, input)
   const ended = rows.length < size && !passed.cut
+  const scan = input.scan && { until: database.update_seq, ...input.scan }
+  const lines = await linesOf(scope, database, passed.rows, { ...input, scan })
   const lastRow = passed.cut ? passed.rows.at(-1) : rows.at(-1)
   const lastSeq = descending
     ? (lastRow?.seq ?? since)
@@ -103,10 +107,23 @@ async function readPart(
   return {
     lines,
     lastSeq,
-    pending: ended ? 0 : Math.max(0, descending ? lastSeq - 1 : database.update_seq - lastSeq),
+    scan: ended ? undefined : scan,
+    pending: ended
+      ? 0
+      : descending
+        ? lastSeq - 1
+        : ahead(place, database, lastSeq, since ? 0 : rows.length),
     ended,
   }
 }
+
+/** How many changes there may be after a sequence: of each document there is one. @param told Of those from the start. */
+const ahead = (place: Place, row: DatabaseRow, seq: number, told: number): number =>
+  Math.min(
+    row.update_seq - seq,
+    // How many documents there are is for those who see all of them.
+    channelsOf(place) ? Number.POSITIVE_INFINITY : row.doc_count + row.del_count - told,
+  )
 
 function passing(rows: readonly ChangeRow[], filter: FeedFilter, limit: number) {
   if (filter?.kind !== 'test') return { rows, cut: false }
@@ -120,10 +137,10 @@ function passing(rows: readonly ChangeRow[], filter: FeedFilter, limit: number) 
 }
 
 /** A row's document, as functions of the host see it. */
-export const documentOf = (row: FullRow): Doc => JSON.parse(documentText(row, {}, row)) as Doc
+const documentOf = (row: FullRow): Doc => JSON.parse(documentText(row, {}, row)) as Doc
 
 function statement(scope: Scope, place: Place, input: PageInput, size: number): Statement {
-  const { filter, since, descending, includeDocs } = input
+  const { filter, since, scan, descending, includeDocs } = input
   const values: unknown[] = []
   const at = (value: unknown) => `?${values.push(value) + 2}`
   const needsBody = includeDocs || filter?.kind === 'test'
@@ -141,6 +158,11 @@ function statement(scope: Scope, place: Place, input: PageInput, size: number): 
     since === 'now' ? 'false' : `d.seq ${descending && since > 0 ? '<' : '>'} ${at(since)}`,
     ...(filter?.kind === 'design' ? ["d.id >= '_design/' AND d.id < '_design0'"] : []),
     seenSql(place, values),
+    ...(scan
+      ? [
+          `(d.deleted = 0 OR d.born <= ${at(scan.base)} OR d.seq > ${at(scan.until ?? 2 ** 53)} OR d.at > ${at(scan.after)})`,
+        ]
+      : []),
   ]
   return placed(
     scope,
@@ -164,36 +186,44 @@ function goneSql(place: Place, { since, filter }: PageInput, values: unknown[]):
     WHERE l.db = ${databaseId} AND l.seq > ${at(since)} AND d.born <= ${at(since)} ${ids} AND ${leftSql(place, values)} GROUP BY l.id`
 }
 
+/** A sequence as JSON. Some clients go on from the last row, which may be before what was left out at the end. */
+export const seqText = (seq: number, scan: Scan | undefined): string =>
+  scan && seq < Number(scan.until) ? `"${seq}-${scan.base}-${scan.until}"` : String(seq)
+
 async function linesOf(
   scope: Scope,
   database: DatabaseRow,
   rows: readonly ChangeRow[],
-  { includeDocs, allLeaves, show }: PageInput,
+  { includeDocs, allLeaves, show, scan }: PageInput,
 ): Promise<ChangeLine[]> {
   const shown = includeDocs ? rows.map((row) => ({ row, tree: row.tree })) : []
   const blobs = await blobsFor(scope, database.id, shown, show)
   return Promise.all(
     rows.map(async (row) => {
-      if (row.gone) return goneLine(row, includeDocs)
+      if (row.gone) return goneLine(row, includeDocs, scan)
       const revs = allLeaves ? leavesNamed(row) : [row.rev]
       const changes = revs.map((rev) => `{"rev":${JSON.stringify(rev)}}`).join(',')
       const deleted = row.deleted ? ',"deleted":true' : ''
       const doc = includeDocs ? `,"doc":${documentText(row, show, row, blobs)}` : ''
       return {
         seq: row.seq,
-        text: `{"seq":${row.seq},"id":${JSON.stringify(row.id)},"changes":[${changes}]${deleted}${doc}}`,
+        text: `{"seq":${seqText(row.seq, scan)},"id":${JSON.stringify(row.id)},"changes":[${changes}]${deleted}${doc}}`,
       }
     }),
   )
 }
 
-async function goneLine(row: ChangeRow, includeDocs: boolean): Promise<ChangeLine> {
+async function goneLine(
+  row: ChangeRow,
+  includeDocs: boolean,
+  scan: Scan | undefined,
+): Promise<ChangeLine> {
   const rev = JSON.stringify(await lossRev(row))
   const doc = includeDocs ? `,"doc":${await lossText(row, false)}` : ''
   const id = JSON.stringify(row.id)
   return {
     seq: row.seq,
-    text: `{"seq":${row.seq},"id":${id},"changes":[{"rev":${rev}}],"deleted":true${doc}}`,
+    text: `{"seq":${seqText(row.seq, scan)},"id":${id},"changes":[{"rev":${rev}}],"deleted":true${doc}}`,
   }
 }
 

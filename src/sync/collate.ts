@@ -20,6 +20,8 @@ function textBytes(text: string): number[] {
   const primary: number[] = []
   const rest: number[] = []
   for (const character of text.normalize('NFD')) {
+    // Control characters weigh nothing.
+    if (/[^\P{Cc}\t-\r]/u.test(character)) continue
     if (/\p{Mn}/u.test(character)) {
       rest.push(3, ...encoder.encode(character))
       continue

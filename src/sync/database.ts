@@ -35,16 +35,18 @@ export interface DatabaseRow {
 
 const databaseName = /^[a-z][a-z0-9_$()+/-]*$/
 
+export const isName = (name: string): boolean => databaseName.test(name) && name.length <= 238
+
 /** @throws {Fault} `illegal_database_name` (400). */
 export function checkName(name: string): void {
-  if (!databaseName.test(name) || name.length > 238)
+  if (!isName(name))
     throw bad(
       'illegal_database_name',
       `Name: '${name.slice(0, 238)}'. Only lowercase characters (a-z), digits (0-9), and any of the characters _, $, (, ), +, -, and / are allowed. Must begin with a letter.`,
     )
 }
 
-const noDatabase = () => bad('not_found', 'Database does not exist.')
+export const noDatabase = () => bad('not_found', 'Database does not exist.')
 
 /** The id of a place's database, as an SQL expression over the parameters `?1` (name) and `?2` (owner). */
 export const databaseId = '(SELECT id FROM leanto_sync_databases WHERE name = ?1 AND owner = ?2)'

@@ -76,6 +76,14 @@ export interface Rules {
    * @default never
    */
   tombstones?: number
+  /**
+   * After how many days a device is told no more of a deletion of what it never had: what was made and deleted since its
+   * checkpoint, which at its first replication is all that ever was. Sequences are then `<number>-<base>-<until>` until it
+   * has caught up. What a device has past its checkpoint, because it was cut off before it wrote that, is safe for as
+   * long. Leave it off where devices replicate with one another, too, or another server is to have every deletion.
+   * @default never
+   */
+  skipTombstones?: number
   after?: {
     /** Runs once the write is committed, in `waitUntil`. */
     write?: (scope: Scope, written: readonly Written[]) => void | Promise<void>
@@ -138,10 +146,12 @@ export function shared(rules: SharedRules): Definition {
 }
 
 function checkRules(name: string, rules: Rules) {
-  const { revsLimit = 200, limits = {}, tombstones = 1, channels, member } = rules ?? {}
+  const { revsLimit = 200, limits = {}, channels, member } = rules ?? {}
   if (!(Number.isSafeInteger(revsLimit) && revsLimit >= 1))
     throw new TypeError(`${name}: \`revsLimit\` must be a whole number of at least 1`)
-  if (!(tombstones > 0)) throw new TypeError(`${name}: \`tombstones\` must be a number of days`)
+  for (const days of ['tombstones', 'skipTombstones'] as const)
+    if (!((rules?.[days] ?? 1) > 0))
+      throw new TypeError(`${name}: \`${days}\` must be a number of days`)
   for (const [limit, bytes] of Object.entries(limits))
     if (!(Number.isSafeInteger(bytes) && bytes > 0))
       throw new TypeError(`${name}: \`limits.${limit}\` must be a number of bytes`)

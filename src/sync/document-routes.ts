@@ -3,38 +3,50 @@ import { getAttachment } from './attachment.ts'
 import type { Written } from './definition.ts'
 import { limitsOf } from './definition.ts'
 import { checkAttachmentName, checkDocId, isObject, parseDocument } from './document.ts'
-import { copyDocument, deleteDocument, revOfRequest, writeAttachment, writeOne } from './edit.ts'
+import {
+  copyDocument,
+  deleteDocument,
+  revOfQuery,
+  revOfRequest,
+  writeAttachment,
+  writeOne,
+} from './edit.ts'
 import { bad, syncFaults } from './faults.ts'
 import { deleteLocal, getLocal, isLocal, putLocal } from './local.ts'
 import { boundaryOf, readRelated, withBytes } from './multipart.ts'
 import { mixedAnswer, relatedAnswer } from './multipart-answer.ts'
 import { demand } from './permission.ts'
-import { flag, optionsOf } from './query.ts'
+import { on, optionsOf } from './query.ts'
 import { getDocument, getRevisions } from './read.ts'
-import { type Asked, jsonAnswer as json, jsonOf } from './request.ts'
+import { type Asked, demandJson, jsonAnswer as json, jsonOf } from './request.ts'
 import { randomId } from './revision.ts'
 import { revList, showOf } from './show.ts'
 
 /** Takes what was written to whoever waits for it. */
 export type Wrote = (asked: Asked, written: readonly Written[]) => void
 
-/** The answer to a write. */
-const wroteOne = (asked: Asked, id: string, rev: string, status: number): Response => {
-  const path = id.split('/').map(encodeURIComponent)
-  const place = `${asked.mount}/${encodeURIComponent(asked.place.name)}`
-  const named = id.startsWith('_design/') ? path.join('/') : encodeURIComponent(id)
+/** The answer to a write. @param name Of the attachment that was written. */
+const wroteOne = (
+  { mount, place, request, query }: Asked,
+  id: string,
+  rev: string,
+  status: number,
+  name = '',
+): Response => {
+  // Whoever asks for a batch does not wait for the revision.
+  if (query.get('batch') === 'ok') return Response.json({ ok: true, id }, { status: 202 })
+  const named = encodeURIComponent(id).replace(/^_design%2F/, '_design/')
+  const path = `${mount}/${encodeURIComponent(place.name)}/${named}${name && `/${encodeURIComponent(name)}`}`
+  const location = new URL(path, request.url).href
   return Response.json(
     { ok: true, id, rev },
-    {
-      status,
-      headers: { etag: `"${rev}"`, location: new URL(`${place}/${named}`, asked.request.url).href },
-    },
+    { status, headers: { etag: `"${rev}"`, ...(status === 201 ? { location } : {}) } },
   )
 }
 
 /** What is there, but not by the method that came as far as documents. */
 const endpoints =
-  /^_(all_docs|bulk_docs|bulk_get|changes|compact|design_docs|ensure_full_commit|explain|find|index|local_docs|purge|revs_diff|revs_limit|security|snapshot)$/
+  /^_(all_docs|bulk_docs|bulk_get|changes|compact|design_docs|ensure_full_commit|explain|find|index|local_docs|missing_revs|purge|revs_diff|revs_limit|security|snapshot|view_cleanup)$/
 
 /** The id that a path names, where `_design/…` and `_local/…` may be two segments. */
 function idOf(asked: Asked): { id: string; left: readonly string[] } {
@@ -56,10 +68,10 @@ export async function readDocument(asked: Asked): Promise<Response> {
   if (isLocal(id)) return json(await getLocal(scope, place, id))
   const options = optionsOf(query)
   const show = showOf(options)
-  const latest = flag(options, 'latest')
+  const latest = on(options, 'latest')
   const open = options.open_revs
   if (open !== undefined) {
-    const revs = open === 'all' ? 'all' : revList(open, 'open_revs')
+    const revs = open === 'all' ? 'all' : revList(open)
     const mixed = accepts(request, 'multipart/mixed')
     const { revisions } = await getRevisions(scope, place, {
       id,
@@ -76,10 +88,7 @@ export async function readDocument(asked: Asked): Promise<Response> {
         .join(',')}]`,
     )
   }
-  const rev = revOfRequest(
-    request,
-    new URLSearchParams(query.get('rev') ? { rev: query.get('rev') as string } : {}),
-  )
+  const rev = revOfQuery(query)
   const related = show.attachments && accepts(request, 'multipart/related')
   const input = { id, rev, latest, show: related ? { ...show, follows: true } : show }
   const { text, rev: found, attached } = await getDocument(scope, place, input)
@@ -128,8 +137,7 @@ export const putDocument =
     const incoming = follow
       ? { ...parsed, attachments: withBytes(parsed.attachments, follow) }
       : parsed
-    const newEdits = flag(optionsOf(query), 'new_edits', true)
-    const edited = await writeOne(scope, place, incoming, newEdits)
+    const edited = await writeOne(scope, place, incoming, query.get('new_edits') !== 'false')
     wrote(asked, edited.written)
     return wroteOne(asked, id, edited.rev, incoming.deleted ? 200 : 201)
   }
@@ -138,6 +146,7 @@ export const postDocument =
   (wrote: Wrote) =>
   async (asked: Asked): Promise<Response> => {
     const { scope, place } = asked
+    demandJson(asked)
     const value = await jsonOf(asked)
     if (!isObject(value)) throw bad('bad_request', 'Document must be a JSON object')
     const id = value._id === undefined ? randomId() : checkDocId(value._id)
@@ -158,7 +167,7 @@ export const removeDocument =
     const { id } = idOf(asked)
     if (isLocal(id)) {
       mayWriteLocal(asked)
-      await deleteLocal(scope, place, id)
+      if (!(await deleteLocal(scope, place, id))) throw syncFaults.not_found()
       return wroteOne(asked, id, '0-0', 200)
     }
     demand(place, 'write')
@@ -185,7 +194,7 @@ export const copy =
     const to = checkDocId(decoded(path))
     const { rev, written } = await copyDocument(scope, place, {
       id,
-      ...(query.get('rev') ? { rev: query.get('rev') as string } : {}),
+      rev: revOfQuery(query),
       to,
       toRev: new URLSearchParams(search).get('rev'),
     })
@@ -197,7 +206,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw bad('bad_request', 'Destination is not URL-encoded UTF-8')
+    throw bad('bad_request', 'The path is not URL-encoded UTF-8')
   }
 }
 
@@ -211,8 +220,7 @@ function attachmentOf(asked: Asked): { id: string; name: string } {
 export async function readAttachment(asked: Asked): Promise<Response> {
   const { scope, place, query, request } = asked
   demand(place, 'read')
-  const rev = query.get('rev') ? revOfRequest(request, query) : undefined
-  return getAttachment(scope, place, { ...attachmentOf(asked), rev, request })
+  return getAttachment(scope, place, { ...attachmentOf(asked), rev: revOfQuery(query), request })
 }
 
 export const putAttachment =
@@ -224,14 +232,17 @@ export const putAttachment =
     checkAttachmentName(name)
     const bytes = await readBytes(request, limitsOf(place.definition.rules).attachment)
     const type = request.headers.get('content-type') ?? 'application/octet-stream'
+    const encoding = request.headers.get('content-encoding')?.toLowerCase() ?? 'identity'
+    if (!/^(gzip|identity)$/.test(encoding))
+      throw bad('bad_content_type', 'Only gzip and identity content-encodings are supported')
     const edited = await writeAttachment(scope, place, {
       id,
       rev: revOfRequest(request, query),
       name,
-      attachment: { name, type, bytes },
+      attachment: { name, type, bytes, ...(encoding === 'gzip' ? { encoding } : {}) },
     })
     wrote(asked, edited.written)
-    return wroteOne(asked, id, edited.rev, 201)
+    return wroteOne(asked, id, edited.rev, 201, name)
   }
 
 export const removeAttachment =

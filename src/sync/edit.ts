@@ -51,15 +51,20 @@ export function revOfRequest(
   own?: unknown,
 ): string | undefined {
   const match = request.headers.get('if-match')?.replace(/^(W\/)?"(.*)"$/, '$2')
-  const named = query.get('rev') ?? match ?? undefined
-  if (own !== undefined && named !== undefined && own !== named)
-    throw bad(
-      'bad_request',
-      'Document rev from request body and query string have different values',
-    )
-  const rev = named ?? own
+  const named = revOfQuery(query) ?? own
+  const differ = (what: string) => bad('bad_request', `Document rev ${what} have different values`)
+  if (own !== undefined && own !== named) throw differ('from request body and query string')
+  if (match !== undefined && named !== undefined && match !== named) throw differ('and etag')
+  const rev = named === undefined ? match : named
   if (rev !== undefined) parseRev(rev)
   return rev as string | undefined
+}
+
+/** The revision that a URL names. @throws {Fault} `bad_request` (400). */
+export function revOfQuery(query: URLSearchParams): string | undefined {
+  const rev = query.get('rev') ?? undefined
+  if (rev !== undefined) parseRev(rev)
+  return rev
 }
 
 /** @throws {Fault} `not_found` (404), `conflict` (409). */
@@ -97,7 +102,12 @@ export const again = (version: VersionRow, id: string, rev: string | null): Inco
 export async function copyDocument(
   scope: Scope,
   place: Place,
-  { id, rev, to, toRev }: { id: string; rev?: string; to: string; toRev: string | null },
+  {
+    id,
+    rev,
+    to,
+    toRev,
+  }: { id: string; rev?: string | undefined; to: string; toRev: string | null },
 ): Promise<Edited> {
   const { version } = await getDocument(scope, place, { id, rev, show: {} })
   return writeOne(scope, place, again(version, to, toRev))
@@ -106,7 +116,7 @@ export async function copyDocument(
 /**
  * Adds, replaces or removes one attachment. A document that is not there is made.
  *
- * @throws {Fault} `not_found` (404), `conflict` (409).
+ * @throws {Fault} `not_found` (404), `conflict`, `missing_rev` (409).
  */
 export async function writeAttachment(
   scope: Scope,
@@ -119,26 +129,30 @@ export async function writeAttachment(
   },
 ): Promise<Edited> {
   const { id, rev, name, attachment } = input
-  const before = await current(scope, place, id, rev)
+  const before = await current(scope, place, { id, rev, make: attachment !== null })
   const others = (before ? kept(before) : []).filter((one) => one.name !== name)
   if (!attachment && before && !Object.hasOwn(readAttachments(before.atts), name))
     throw bad('not_found', 'Document is missing attachment')
   const attachments = attachment ? [...others, attachment] : others
-  const incoming = before
-    ? again(before, id, rev ?? null)
-    : parseDocument({ _id: id, ...(rev ? { _rev: rev } : {}) })
+  const incoming = before ? again(before, id, rev ?? null) : parseDocument({ _id: id })
   return writeOne(scope, place, {
     ...incoming,
     attachments: attachments.length > 0 ? attachments : null,
   })
 }
 
-async function current(scope: Scope, place: Place, id: string, rev: string | undefined) {
+async function current(
+  scope: Scope,
+  place: Place,
+  { id, rev, make }: { id: string; rev: string | undefined; make: boolean },
+) {
   try {
     return (await getDocument(scope, place, { id, rev, show: {} })).version
   } catch (fault) {
     if (!(fault instanceof Fault) || fault.code !== 'not_found') throw fault
     if (fault.message === 'Database does not exist.') throw fault
+    if (rev !== undefined) throw syncFaults.missing_rev()
+    if (!make) throw fault
     // Whether it conflicts is the write's to say.
     return null
   }

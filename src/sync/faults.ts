@@ -3,24 +3,19 @@ import { coreFaults, type Fault, type FaultOptions, faults } from '../core/fault
 /** CouchDB's error words: https://docs.couchdb.org/en/stable/api/basics.html#http-status-codes */
 export const syncFaults = faults({
   bad_request: [400, 'invalid UTF-8 JSON'],
-  illegal_database_name: [
-    400,
-    'Only lowercase characters (a-z), digits (0-9), and any of the characters _, $, (, ), +, -, and / are allowed. Must begin with a letter.',
-  ],
+  illegal_database_name: [400, 'Illegal database name'],
   illegal_docid: [400, 'Only reserved document ids may start with underscore.'],
   doc_validation: [400, 'Bad special document member'],
   query_parse_error: [400, 'Invalid query parameter'],
   invalid_selector_json: [400, 'Selector must be a JSON object'],
   invalid_operator: [400, 'Invalid operator'],
   bad_arg: [400, 'Bad argument'],
-  missing_required_key: [400, 'Missing required key: selector'],
-  invalid_sort_json: [400, 'Sort must be an array of sort specs'],
-  no_usable_index: [400, 'No index exists for this sort, try indexing by the sort fields.'],
   unauthorized: [401, 'You are not authorized to access this db.'],
   forbidden: [403, 'You are not allowed to do this.'],
   not_found: [404, 'missing'],
   method_not_allowed: [405, 'Method not allowed here'],
   conflict: [409, 'Document update conflict.'],
+  missing_rev: [409, 'missing_rev'],
   checkpoint_expired: [
     410,
     'Deletions after this checkpoint are no longer kept: empty the local database and replicate from the start.',
@@ -52,13 +47,16 @@ const translated: Record<string, Code> = {
   [coreFaults.insufficient_aal().code]: 'unauthorized',
   [coreFaults.rate_limited().code]: 'too_many_requests',
   [coreFaults.misconfigured().code]: 'misconfigured',
+  // What an attachment is to be put to: CouchDB has its error of one status, its status of another.
+  missing_rev: 'not_found',
 }
 
 /** What a Fault is called in an answer, also in one line of a bulk answer: `{ error, reason }`. */
 export const errorOf = ({ code, message }: Fault): { error: string; reason: string } => {
   const error = translated[code] ?? code
   // CouchDB's own words for what is no JSON, which clients look for.
-  return { error, reason: code === 'bad_json' ? 'invalid UTF-8 JSON' : message }
+  const own = code === 'bad_json' || code === 'unsupported_content'
+  return { error, reason: own ? syncFaults[error as Code]().message : message }
 }
 
 /** A Fault in CouchDB's error body: `{ error, reason }`. */

@@ -14,6 +14,8 @@ export const readChanges =
     const body = await bodyIfAny(asked)
     const options = optionsOf(query, body)
     const filter = await filterOf(asked, options, body)
+    const { skipTombstones: days } = place.definition.rules
+    const skipped = days && asked.scope.now() - days * 24 * 60 * 60 * 1000
     const lastEvent = request.headers.get('last-event-id')
-    return changesFeed(asked, parseFeed(options, filter, lastEvent), watcher)
+    return changesFeed(asked, parseFeed(options, filter, { lastEvent, skipped }), watcher)
   }

@@ -1,6 +1,6 @@
 import { Fault } from '../core/fault.ts'
 import type { Scope } from '../core/scope.ts'
-import { type ChangeLine, type ChangesPage, changesPage, changesParts } from './changes.ts'
+import { type ChangeLine, type ChangesPage, changesPage, changesParts, seqText } from './changes.ts'
 import type { FeedInput, PageInput } from './changes-input.ts'
 import type { Place } from './database.ts'
 import { followMembership } from './membership.ts'
@@ -39,14 +39,16 @@ const held = (input: FeedInput): FeedInput => ({
   limit: Math.min(input.limit, 500),
 })
 
-const tail = ({ lastSeq, pending }: ChangesPage): string =>
-  `\n],\n"last_seq":${lastSeq},"pending":${pending}}\n`
+const seqOf = ({ lastSeq, scan }: ChangesPage): string => seqText(lastSeq, scan)
+
+const tail = (page: ChangesPage): string =>
+  `\n],\n"last_seq":${seqOf(page)},"pending":${page.pending}}\n`
 
 /** Every so many rows have their sequence. */
 function spacing({ seqInterval }: PageInput) {
   let n = 0
   return ({ text }: ChangeLine): string =>
-    ++n % seqInterval === 0 ? text : text.replace(/^\{"seq":\d+/, '{"seq":null')
+    ++n % seqInterval === 0 ? text : text.replace(/^\{"seq":[^,]+/, '{"seq":null')
 }
 
 async function normal(scope: Scope, place: Place, input: FeedInput): Promise<Response> {
@@ -119,7 +121,7 @@ async function continuous(holding: Holding): Promise<Response> {
         await sendPage()
         if (left <= 0) break
       }
-    if (!events) await send(`{"last_seq":${page.lastSeq},"pending":${page.pending}}\n`)
+    if (!events) await send(`{"last_seq":${seqOf(page)},"pending":${page.pending}}\n`)
   })
 }
 
@@ -149,6 +151,7 @@ async function* pages(
         ...input,
         descending: false,
         since: at.lastSeq,
+        scan: input.scan && (at.scan ?? { base: at.lastSeq, after: input.scan.after }),
         limit: Math.min(input.limit, 500),
       }
       // Who may not read any more, or not all, is not told what comes.

@@ -30,7 +30,7 @@ export interface HostVerbs {
   /** One document, `null` if there is none. One trip. */
   get(scope: Scope, input: At & { id: string; rev?: string }): Promise<Doc | null>
   /**
-   * Writes a document; to change one, `_rev` must be its newest. Two trips.
+   * Writes a document; to change one, `_rev` must be its newest. One trip to make it, two to change it.
    *
    * @returns Its new revision.
    * @throws {Fault} `conflict` (409), what `validate` throws, and those of bad input.

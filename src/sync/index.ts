@@ -97,7 +97,7 @@ export function sync<Env>(
     name: 'sync',
     routes,
     table,
-    migrations: syncMigrations,
+    migrations: [...syncMigrations, ...parts.flatMap(({ migrations = [] }) => migrations)],
     faults: syncFaults,
     async scheduled(scope: Scope) {
       for (const part of parts) await part.scheduled?.(scope, find)

@@ -9,9 +9,9 @@ import { bad, syncFaults } from './faults.ts'
  * in no feed. Each person has their own, as a replication's id can be guessed.
  */
 
-const ownerOf = ({ who }: Place): string => who.id ?? (who.role === 'service' ? '*' : '')
+export const ownerOf = ({ who }: Place): string => who.id ?? (who.role === 'service' ? '*' : '')
 
-interface LocalRow {
+export interface LocalRow {
   rev: number
   body: string
 }
@@ -31,7 +31,7 @@ export async function getLocal(scope: Scope, place: Place, id: string): Promise<
   return localText(id, row)
 }
 
-const localText = (id: string, { rev, body }: LocalRow): string => {
+export const localText = (id: string, { rev, body }: LocalRow): string => {
   const members = body === '{}' ? '' : `,${body.slice(1, -1)}`
   return `{"_id":${JSON.stringify(id)},"_rev":"0-${rev}"${members}}`
 }
@@ -39,7 +39,7 @@ const localText = (id: string, { rev, body }: LocalRow): string => {
 /**
  * One trip, one row written. As CouchDB does, a revision is what the client says it was, and one more: nothing is compared.
  *
- * @returns Its revision, `0-<number>`.
+ * @returns Its revision, `0-<number>`; `0-0` for one with `_deleted`, which is removed.
  * @throws {Fault} `bad_request`, `doc_validation` (400), `document_too_large` (413).
  */
 export async function putLocal(
@@ -48,12 +48,16 @@ export async function putLocal(
   { id, value, rev: given }: { id: string; value: unknown; rev?: string | undefined },
 ): Promise<string> {
   if (!isObject(value)) throw bad('bad_request', 'Document must be a JSON object')
-  const { _rev: own, ...rest } = value
+  const { _rev: own, _revisions: _, ...rest } = value
   const rev = numberOf(given ?? own) + 1
   const incoming = parseDocument({ ...rest, _id: id })
   if (incoming.attachments) throw bad('bad_request', 'Local documents may not have attachments')
   if (incoming.size > limitsOf(place.definition.rules).document)
     throw syncFaults.document_too_large()
+  if (incoming.deleted) {
+    await deleteLocal(scope, place, id)
+    return '0-0'
+  }
   const statement = placed(
     scope,
     place,
@@ -79,8 +83,8 @@ function numberOf(rev: unknown): number {
   return Number(number)
 }
 
-/** @throws {Fault} `not_found` (404). */
-export async function deleteLocal(scope: Scope, place: Place, id: string): Promise<void> {
+/** @returns Whether it was there. */
+export async function deleteLocal(scope: Scope, place: Place, id: string): Promise<boolean> {
   const { results } = await inDatabase(scope, place, [
     placed(
       scope,
@@ -89,32 +93,7 @@ export async function deleteLocal(scope: Scope, place: Place, id: string): Promi
       [ownerOf(place), id],
     ),
   ])
-  if (results[0]?.results.length === 0) throw syncFaults.not_found()
-}
-
-/** Those of who asks, by id. @returns As `_all_docs`, as text. */
-export async function allLocals(
-  scope: Scope,
-  place: Place,
-  { includeDocs, keys }: { includeDocs: boolean; keys?: readonly unknown[] | undefined },
-): Promise<string> {
-  const { results } = await inDatabase(scope, place, [
-    placed(
-      scope,
-      place,
-      `SELECT id, rev, body FROM leanto_sync_locals WHERE db = ${databaseId} AND owner = ?3 ORDER BY id`,
-      [ownerOf(place)],
-    ),
-  ])
-  const rows = (results[0]?.results ?? []) as unknown as (LocalRow & { id: string })[]
-  const lines = rows
-    .filter(({ id }) => keys === undefined || keys.includes(id))
-    .map((row) => {
-      const id = JSON.stringify(row.id)
-      const doc = includeDocs ? `,"doc":${localText(row.id, row)}` : ''
-      return `{"id":${id},"key":${id},"value":{"rev":"0-${row.rev}"}${doc}}`
-    })
-  return `{"total_rows":null,"offset":null,"rows":[\n${lines.join(',\n')}\n]}`
+  return results[0]?.results.length === 1
 }
 
 export const isLocal = (id: string): boolean => id.startsWith('_local/')

@@ -1,3 +1,4 @@
+import { parseJson } from '../core/body.ts'
 import { bad } from './faults.ts'
 
 /**
@@ -11,12 +12,15 @@ export const optionsOf = (query: URLSearchParams, body: Record<string, unknown> 
   ...body,
 })
 
-/** @throws {Fault} `query_parse_error` (400). */
+/** An option of documents and of the feed: whatever is not `true` is off. */
+export const on = (options: Options, name: string): boolean => String(options[name]) === 'true'
+
+/** An option of lists of documents. @throws {Fault} `query_parse_error` (400). */
 export function flag(options: Options, name: string, otherwise = false): boolean {
   const value = options[name]
   if (value === undefined) return otherwise
-  if (value === true || value === 'true') return true
-  if (value === false || value === 'false') return false
+  const word = String(value).toLowerCase()
+  if (word === 'true' || word === 'false') return word === 'true'
   throw bad('query_parse_error', `Invalid boolean parameter: ${JSON.stringify(value)}`)
 }
 
@@ -35,15 +39,10 @@ export function count(options: Options, name: string, otherwise: number): number
   return number as number
 }
 
-/** A JSON value: as it is in a body, as text in a URL. @throws {Fault} `query_parse_error` (400). */
+/** A JSON value: as it is in a body, as text in a URL. @throws {Fault} `bad_json` (400). */
 export function json(options: Options, fromUrl: URLSearchParams, name: string): unknown {
   const value = options[name]
-  if (typeof value !== 'string' || value !== fromUrl.get(name)) return value
-  try {
-    return JSON.parse(value)
-  } catch {
-    throw bad('query_parse_error', `Invalid JSON in parameter ${name}`)
-  }
+  return typeof value === 'string' && value === fromUrl.get(name) ? parseJson(value) : value
 }
 
 /** The first of some names that an option goes by. */

@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import { parseJson, readJson, readText } from '../core/body.ts'
 import type { Principal } from '../core/ports.ts'
 import type { Scope } from '../core/scope.ts'
-import { checkName, type Place } from './database.ts'
+import { isName, noDatabase, type Place } from './database.ts'
 import { type Definition, limitsOf } from './definition.ts'
 import { isObject } from './document.ts'
 import { bad, syncFaults } from './faults.ts'
@@ -51,13 +51,12 @@ export function segmentsOf(c: Context, path: string): { mount: string; segments:
 /**
  * The place that a name means for whoever asks.
  *
- * @throws {Fault} `illegal_database_name` (400), `not_found` (404) for a name that the host did not declare,
+ * @throws {Fault} `not_found` (404) for a name that the host did not declare, or that is none,
  * `unauthorized` (401) for a guest where everyone has a database of their own.
  */
 export function placeOf(find: Find, name: string, who: Principal): Place {
-  checkName(name)
-  const found = find(name)
-  if (!found) throw bad('not_found', 'Database does not exist.')
+  const found = isName(name) && find(name)
+  if (!found) throw noDatabase()
   const { definition, exact } = found
   if (definition.kind === 'shared') return { name, owner: '', who, definition, lazy: exact }
   if (who.role === 'anon') throw syncFaults.unauthorized()
@@ -73,10 +72,17 @@ export async function bodyOf({ request, place }: Asked): Promise<Record<string, 
   return body
 }
 
+/** @throws {Fault} `bad_content_type` (415) for a body that says it is something else. */
+export function demandJson({ request }: Asked): void {
+  const type = request.headers.get('content-type')
+  if (type && !/^application\/([\w.-]+\+)?json\b/i.test(type)) throw syncFaults.bad_content_type()
+}
+
 /** A body that may be absent, as with `POST _changes`. */
 export async function bodyIfAny(asked: Asked): Promise<Record<string, unknown>> {
   const { request, place } = asked
   if (request.method !== 'POST') return {}
+  demandJson(asked)
   const text = await readText(request, limitsOf(place.definition.rules).request)
   if (text.trim() === '') return {}
   const body = parseJson(text)

@@ -1,7 +1,9 @@
 import type { Context } from 'hono'
-import type { Identity } from '../core/ports.ts'
+import type { Migration } from '../core/migrate.ts'
+import type { Identity, Principal } from '../core/ports.ts'
 import type { Route } from '../core/routes.ts'
 import type { Scope } from '../core/scope.ts'
+import { checkName } from './database.ts'
 import * as database from './database-routes.ts'
 import * as document from './document-routes.ts'
 import { syncFaults } from './faults.ts'
@@ -26,9 +28,20 @@ export interface RoutesInput {
 /** Makes a route that has its database. */
 export type InDb = (method: Route[0], path: string, handler: Handler) => Route
 
-/** What a host may leave out: `find`, `upkeep` and `scripts`, of `leanto/sync/<name>`. */
+/** What is not of one database: who asks, and which databases there are. */
+export interface Server {
+  readonly who: (scope: Scope, c: Context) => Promise<Principal>
+  readonly find: Find
+  readonly names: readonly string[]
+}
+
+/** What a host may leave out: `find`, `upkeep`, `snapshot` and `scripts`, of `leanto/sync/<name>`. */
 export interface Part {
   readonly routes: (inDb: InDb, wrote: document.Wrote) => readonly Route[]
+  /** Routes that name no database. */
+  readonly server?: (server: Server) => readonly Route[]
+  /** Ids that sort after `0001_sync`; tables `leanto_sync_*`. */
+  readonly migrations?: readonly Migration[]
   /** Whether it answers for the host's views. */
   readonly views?: boolean
   /** Runs what design documents have. */
@@ -78,6 +91,7 @@ export function syncRoutes(input: RoutesInput): Route[] {
     ['GET', '/_session', async (scope, c) => server.session(await whoAsks(scope, c))],
     // Signing in is the host's: CouchDB's replicator goes on with its credentials in the header when this is not there.
     ['POST', '/_session', server.noSession],
+    ...parts.flatMap(({ server }) => server?.({ who: whoAsks, find: databases, names }) ?? []),
     ...['/:db', '/:db/'].flatMap((path) => [
       inDb('GET', path, database.readInfo),
       inDb('PUT', path, database.create),
@@ -86,14 +100,10 @@ export function syncRoutes(input: RoutesInput): Route[] {
     ]),
     ...both('/:db/_changes', readChanges(watcher)),
     ...both('/:db/_all_docs', database.readAllDocs),
-    ...both('/:db/_design_docs', database.readDesignDocs),
-    ...both('/:db/_local_docs', database.readLocalDocs),
-    inDb('POST', '/:db/_all_docs/queries', database.postAllDocsQueries),
     inDb('POST', '/:db/_bulk_docs', database.postBulkDocs(wrote)),
     inDb('POST', '/:db/_bulk_get', database.postBulkGet),
     inDb('POST', '/:db/_revs_diff', database.postRevsDiff),
     inDb('POST', '/:db/_ensure_full_commit', database.postFullCommit),
-    inDb('GET', '/:db/_snapshot', database.readSnapshot),
     inDb('GET', '/:db/_revs_limit', database.readRevsLimit),
     inDb('PUT', '/:db/_revs_limit', database.putRevsLimit),
     inDb('GET', '/:db/_security', database.readSecurity),
@@ -124,6 +134,7 @@ async function askedOf(
 ): Promise<Asked> {
   const { mount, segments } = segmentsOf(c, path)
   const [name = '', ...rest] = segments
+  if (c.req.method === 'PUT' && rest.length === 0) checkName(name)
   const again = async () =>
     placeOf(find, name, await identity.principal(scope, withBearer(c.req.raw)))
   return {

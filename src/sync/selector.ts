@@ -103,7 +103,7 @@ function condition(
   if (negated && operator === '$exists') return condition(path, '$exists', !argument, false, depth)
   const turned = negated ? opposite[operator] : undefined
   if (turned) return condition(path, turned, argument, false, depth)
-  const test = testOf(operator, argument, depth)
+  const test = testOf(operator, argument, path.join() === '_id' ? asIds : compare, depth)
   const field: Condition = { kind: 'field', path, operator, argument, test }
   return negated ? { ...field, operator: '$not', test: (value) => !test(value) } : field
 }
@@ -111,11 +111,17 @@ function condition(
 const typeOf = (value: unknown): string =>
   value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value
 
-const types = ['null', 'boolean', 'number', 'string', 'array', 'object']
+/** Ids are ordered as Erlang orders terms: by code point, and text after all that is none. */
+const asIds: typeof compare = (id, other) =>
+  typeof other === 'string' && (id as string) <= other ? -Number(id !== other) : 1
 
-function testOf(operator: string, argument: unknown, depth: number): (value: unknown) => boolean {
-  const order = (passes: (n: number) => boolean) => (value: unknown) =>
-    passes(compare(value, argument))
+function testOf(
+  operator: string,
+  argument: unknown,
+  by: typeof compare,
+  depth: number,
+): (value: unknown) => boolean {
+  const order = (passes: (n: number) => boolean) => (value: unknown) => passes(by(value, argument))
   const need = (right: boolean) => {
     if (!right) throw badArgument(operator, argument)
   }
@@ -141,7 +147,7 @@ function testOf(operator: string, argument: unknown, depth: number): (value: unk
       need(typeof argument === 'boolean')
       return () => argument as boolean
     case '$type':
-      need(types.includes(argument as string))
+      need(typeof argument === 'string')
       return (value) => typeOf(value) === argument
     case '$in':
       need(Array.isArray(argument))

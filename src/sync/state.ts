@@ -128,11 +128,8 @@ export async function applyEdit(
 
 /** The revision that a replicated document brings, with its history. @throws {Fault} `bad_request` (400). */
 export function pathOfIncoming({ rev, path }: Incoming) {
-  if (path && path.hashes.length > 0) {
-    if (rev && (rev.pos !== path.pos || rev.hash !== path.hashes[0]))
-      throw bad('doc_validation', '_rev and _revisions name different revisions')
-    return path
-  }
+  // As in CouchDB: a `_rev` beside it is not looked at.
+  if (path && path.hashes.length > 0) return path
   if (!rev)
     throw bad(
       'bad_request',

@@ -10,6 +10,10 @@ export interface Stored {
   readonly version?: string
   /** Has to be waited for before `map` runs. */
   readonly ready?: () => Promise<void>
+  /** Whether `map` sees design documents. @default false */
+  readonly designs?: boolean
+  /** Whether `reduce` has to have all rows at once: what it makes of some says nothing about more. @default false */
+  readonly atOnce?: boolean
 }
 
 /** Looks at a version that is written. Rejects to refuse it. */

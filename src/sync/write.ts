@@ -42,7 +42,8 @@ const rounds = 20
 
 /**
  * Writes documents: one trip that reads what is there, one that writes, for each 500 of them. A document that another
- * request changed in between is read and decided again.
+ * request changed in between is read and decided again. Where all can only be new they are written as such at once, in
+ * one trip; those that are not go on as the others do.
  *
  * @returns In the order of the documents.
  * @throws {Fault} `missing_stub` (412), `document_too_large`, `attachment_too_large`, `database_full` (413),
@@ -63,13 +64,26 @@ export async function writeDocuments(
   for (const chunk of chunksOf(documents)) {
     let left = chunk
     for (let round = 0; left.length > 0 && round < rounds; round++)
-      left = await writeRound(scope, place, { documents: left, newEdits, outcomes, written })
+      left = await writeRound(scope, place, {
+        documents: left,
+        newEdits,
+        outcomes,
+        written,
+        fresh: round === 0 && areFirst(place, left),
+      })
     for (const { id } of left)
       for (const one of chunk)
         if (one.id === id) outcomes.set(one, { id, fault: syncFaults.conflict() })
   }
   return { outcomes: documents.map((one) => outcomes.get(one) as Outcome), written }
 }
+
+/** Whether nothing has to be known to write them, if they are new. */
+const areFirst = (place: Place, documents: readonly Incoming[]): boolean =>
+  !place.definition.scripts &&
+  documents.every(
+    ({ rev, path, attachments }) => !attachments && (path ?? rev ?? { pos: 1 }).pos === 1,
+  )
 
 function chunksOf(documents: readonly Incoming[]): Incoming[][] {
   const chunks: Incoming[][] = []
@@ -93,16 +107,20 @@ function chunksOf(documents: readonly Incoming[]): Incoming[][] {
 interface Round extends WriteInput {
   outcomes: Map<Incoming, Outcome>
   written: Written[]
+  /** Takes all of them for new, without a look: what comes of it is undone if they are not. */
+  fresh: boolean
 }
 
-/** @returns The documents that were changed by others in between. */
+/** @returns The documents that were changed by others in between, or were not as they were taken for. */
 async function writeRound(
   scope: Scope,
   place: Place,
-  { documents, newEdits, outcomes, written }: Round,
+  { documents, newEdits, outcomes, written, fresh }: Round,
 ): Promise<Incoming[]> {
   const { rules } = place.definition
-  const { database, states, validator } = await readStates(scope, place, documents)
+  const { database, states, validator } = fresh
+    ? { states: new Map(documents.map(({ id }) => [id, stateOf(id, undefined)])) }
+    : await readStates(scope, place, documents)
   const blobs: Blobs = new Map()
   const edit = async (incoming: Incoming) => {
     const state = states.get(incoming.id) as State
@@ -115,23 +133,30 @@ async function writeRound(
       outcomes.set(incoming, { id: incoming.id, ...(rev ? { rev } : {}), fault: error })
     }
   }
-  const all = async (edits: readonly Incoming[]) => {
+  const inTurn = async (edits: readonly Incoming[]) => {
     for (const one of edits) await edit(one)
   }
   // Digests take their time: those of different documents are made side by side, edits of one after the other. An
   // interpreter has one thing to do at a time.
-  if (validator) await all(documents)
-  else await Promise.all([...Map.groupBy(documents, ({ id }) => id).values()].map(all))
-  const limit = database.revs_limit ?? rules.revsLimit ?? 200
+  if (validator) await inTurn(documents)
+  else await Promise.all([...Map.groupBy(documents, ({ id }) => id).values()].map(inTurn))
+  const limit = database?.revs_limit ?? rules.revsLimit ?? 200
   const plans = [...states.values()].flatMap(
     (state) => planOf(state, limit, rules.keepRevisions ?? false) ?? [],
   )
-  if (plans.length === 0) return []
+  if (plans.length === 0) return fresh ? [...documents] : []
   const room = roomFor(plans, limitsOf(rules).database)
-  if (database.bytes > room) throw syncFaults.database_full()
-  const { statements, rowsAt } = writeStatements(scope, { database: database.id, plans, room })
-  const kept = keepBlobs(scope, database.id, blobs)
-  const results = await runAll(scope, [...kept, ...statements])
+  if (database && database.bytes > room) throw syncFaults.database_full()
+  const { statements, rowsAt } = writeStatements(scope, place, {
+    database: database?.id ?? null,
+    plans,
+    room,
+  })
+  const kept = database ? keepBlobs(scope, database.id, blobs) : []
+  const all = [...kept, ...statements]
+  const results = database
+    ? await runAll(scope, all)
+    : (await inDatabase(scope, place, all)).results
   const won = new Map(
     ((results[kept.length + rowsAt]?.results ?? []) as { id: string; seq: number }[]).map(
       (row) => [row.id, row.seq] as const,
@@ -143,7 +168,9 @@ async function writeRound(
       written.push({ database: place.name, owner: place.owner, seq, id, rev, deleted })
   }
   const lost = new Set(plans.map(({ id }) => id).filter((id) => !won.has(id)))
-  return documents.filter(({ id }) => lost.has(id))
+  return documents.filter(
+    (one) => lost.has(one.id) || (fresh && 'fault' in (outcomes.get(one) as Outcome)),
+  )
 }
 
 /** What a database may weigh before these plans: one that only shrinks is never refused. */
@@ -153,7 +180,19 @@ function roomFor(plans: readonly Plan[], limit: number): number {
 }
 
 /** Those errors that are one document's, as CouchDB tells them; any other is the whole request's. */
-const perDocument = new Set(['conflict', 'forbidden', 'unauthorized', 'compilation_error'])
+const perDocument = new Set([
+  'conflict',
+  'forbidden',
+  'unauthorized',
+  'compilation_error',
+  'invalid_design_doc',
+])
+
+interface AsideRow {
+  id: string
+  rev: string
+  atts: string
+}
 
 async function readStates(
   scope: Scope,
@@ -167,7 +206,16 @@ async function readStates(
   const ids = [...new Set(documents.map(({ id }) => id))]
   const { rules, scripts } = place.definition
   const body = rules.validate || rules.channels || scripts ? 'd.body' : 'NULL AS body'
+  // Attachments of leaves other than the winner, which stubs may mean.
+  const stubs = documents.filter(({ attachments }) => attachments?.some(({ bytes }) => !bytes))
   const { database, results } = await inDatabase(scope, place, [
+    placed(
+      scope,
+      place,
+      `SELECT r.id, r.rev, r.atts FROM json_each(?3) w CROSS JOIN leanto_sync_revisions r
+       ON r.db = ${databaseId} AND r.id = w.value WHERE r.atts IS NOT NULL`,
+      [JSON.stringify(stubs.map(({ id }) => id))],
+    ),
     placed(
       scope,
       place,
@@ -178,36 +226,13 @@ async function readStates(
     ...(scripts ? [scripts.designs(scope, place)] : []),
   ])
   const rows = new Map(
-    ((results[0]?.results ?? []) as unknown as DocumentRow[]).map((row) => [row.id, row]),
+    ((results[1]?.results ?? []) as unknown as DocumentRow[]).map((row) => [row.id, row]),
   )
   const states = new Map(ids.map((id) => [id, stateOf(id, rows.get(id))]))
-  await readAside(scope, database, documents, states)
-  const validator = scripts?.validator(place, database, results[1]?.results ?? [])
+  for (const { id, rev, atts } of (results[0]?.results ?? []) as unknown as AsideRow[])
+    states.get(id)?.aside.set(rev, readAttachments(atts))
+  const validator = scripts?.validator(place, database, results[2]?.results ?? [])
   return { database, states, validator }
-}
-
-/** Attachments of leaves other than the winner, which stubs may mean: read only where there are both. */
-async function readAside(
-  scope: Scope,
-  database: DatabaseRow,
-  documents: readonly Incoming[],
-  states: ReadonlyMap<string, State>,
-): Promise<void> {
-  const ids = documents
-    .filter(({ attachments }) => attachments?.some(({ bytes }) => bytes === undefined))
-    .map(({ id }) => id)
-    .filter((id) => states.get(id)?.row?.tree.includes('\n'))
-  if (ids.length === 0) return
-  const [found] = await runAll(scope, [
-    scope.db
-      .prepare(
-        `SELECT r.id, r.rev, r.atts FROM json_each(?2) w CROSS JOIN leanto_sync_revisions r
-         ON r.db = ?1 AND r.id = w.value WHERE r.atts IS NOT NULL`,
-      )
-      .bind(database.id, JSON.stringify(ids)),
-  ])
-  for (const row of (found?.results ?? []) as { id: string; rev: string; atts: string }[])
-    states.get(row.id)?.aside.set(row.rev, readAttachments(row.atts))
 }
 
 async function apply(

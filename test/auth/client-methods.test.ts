@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { clientProofs } from './client-proofs.ts'
+import { adminCustomProofs, ssoProofs } from './client-proofs-custom.ts'
 import { adminProofs, mfaProofs } from './client-proofs-mfa.ts'
 import { adminOAuthProofs, oauthProofs } from './client-proofs-oauth-server.ts'
 import { adminPasskeyProofs, webauthnProofs } from './client-proofs-passkeys.ts'
 import { walletProofs } from './client-proofs-wallets.ts'
-import { adminRefusals, clientRefusals } from './client-refusals.ts'
 import { clientWorld } from './client-world.ts'
 import type { Json } from './world.ts'
 
@@ -62,20 +62,25 @@ describe.each([
   [
     'GoTrueClient',
     'auth',
-    { ...clientProofs, ...mfaProofs, ...webauthnProofs, ...walletProofs, ...oauthProofs },
-    clientRefusals,
+    {
+      ...clientProofs,
+      ...mfaProofs,
+      ...webauthnProofs,
+      ...walletProofs,
+      ...ssoProofs,
+      ...oauthProofs,
+    },
   ],
   [
     'GoTrueAdminApi',
     'admin',
-    { ...adminProofs, ...adminPasskeyProofs, ...adminOAuthProofs },
-    adminRefusals,
+    { ...adminProofs, ...adminPasskeyProofs, ...adminCustomProofs, ...adminOAuthProofs },
   ],
-] as const)('%s', (_name, which, proofs, refusals) => {
+] as const)('%s', (_name, which, proofs) => {
   it('has no method without a proof, and no proof is of a method that is gone', async () => {
     const world = await clientWorld()
     const methods = methodsOf(world[which]).filter((name) => !name.startsWith('admin.'))
-    expect([...Object.keys(proofs), ...Object.keys(refusals)].sort()).toEqual(methods)
+    expect(Object.keys(proofs).sort()).toEqual(methods)
   })
 
   it.each(Object.entries(proofs))('%s works', async (name, proof) => {
@@ -91,14 +96,5 @@ describe.each([
     await proof(world)
     expect(seen.flatMap(({ mock }) => mock.calls)).not.toEqual([])
     if (!local.includes(name)) expect(world.asked()).toBeGreaterThan(0)
-  })
-
-  it.each(Object.entries(refusals))('%s says why not', async (name, { code, status, call }) => {
-    const world = await clientWorld()
-    const spy = watch(world[which], name)
-    const { error } = await call(world)
-    expect(spy).toHaveBeenCalled()
-    // Not "unknown": the server's own word.
-    expect(error).toMatchObject({ name: 'AuthApiError', code, status })
   })
 })

@@ -1,4 +1,5 @@
 import { admin } from 'leanto/auth/admin'
+import { customProviders } from 'leanto/auth/custom-providers'
 import { mfa } from 'leanto/auth/mfa'
 import { oauthServer } from 'leanto/auth/oauth-server'
 import { passkeys } from 'leanto/auth/passkeys'
@@ -6,6 +7,7 @@ import { wallets } from 'leanto/auth/wallets'
 import { expect } from 'vitest'
 import { stepAt, totpCode } from '../../src/auth/mfa/totp.ts'
 import { freshDatabase } from '../kit/world.ts'
+import { resolve } from './custom-world.ts'
 import { makeInbox } from './inbox.ts'
 import { type Answers, comeBack, departed, fake, profile } from './oauth-world.ts'
 import { type StockAdmin, type StockClient, stockAdmin, stockClient } from './stock.ts'
@@ -55,6 +57,7 @@ export async function clientWorld(): Promise<World> {
         admin(),
         passkeys(),
         wallets(),
+        customProviders({ resolve }),
         oauthServer(),
         fake('google', answers),
         fake('github', answers),

@@ -3,6 +3,11 @@ export const closed = `
 saml_provider_disabled POST /sso
 saml_provider_disabled GET /sso/saml/metadata
 saml_provider_disabled POST /sso/saml/acs
+saml_provider_disabled GET /admin/sso/providers
+saml_provider_disabled POST /admin/sso/providers
+saml_provider_disabled GET /admin/sso/providers/:idp_id
+saml_provider_disabled PUT /admin/sso/providers/:idp_id
+saml_provider_disabled DELETE /admin/sso/providers/:idp_id
 passkey_disabled POST /passkeys/registration/options
 passkey_disabled POST /passkeys/registration/verify
 passkey_disabled POST /passkeys/authentication/options

@@ -73,7 +73,7 @@ const twoSessions = async (world: World) => {
 const table: Row[] = [
   // Messages and their proofs.
   { name: 'anonymous sign-up', ask: () => ['/signup', { body: {} }], cost: [2, 6, 9, 12] },
-  { name: 'otp', ask: () => ['/otp', { body: { email } }], cost: [2, 10, 20, 14] },
+  { name: 'otp', ask: () => ['/otp', { body: { email } }], cost: [2, 10, 22, 14] },
   {
     name: 'otp, of nobody, whom it makes',
     ask: () => ['/otp', { body: { email: nobody } }],

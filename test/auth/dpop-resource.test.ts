@@ -7,6 +7,7 @@ import { oauthServer } from 'leanto/auth/oauth-server'
 import { type DpopOptions, dpop } from 'leanto/auth/oauth-server/dpop'
 import { data, expose } from 'leanto/data'
 import { service, services } from 'leanto/services'
+import { usage } from 'leanto/services/usage'
 import { owned, sync } from 'leanto/sync'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { measurer } from '../kit/measure.ts'
@@ -44,6 +45,7 @@ async function mounted(options: DpopOptions | null = {}, host = site) {
   const docs = sync(base, { identity: users, databases: { notes: owned() } })
   const proxied = services(base, {
     identity: users,
+    parts: [usage()],
     services: {
       weather: service({
         origin: 'https://weather.example',

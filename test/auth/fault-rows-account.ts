@@ -173,7 +173,7 @@ export const account: Row[] = [
     },
   },
   ...closed
-    .filter(({ path }) => !/passkeys|oauth/.test(path))
+    .filter(({ path }) => !/passkeys|custom-providers|sso$|oauth/.test(path))
     .map(
       ({ code, method, path, asked }): Row => ({
         name: `${method} ${path.replace(/:\w+/g, ':id')}`,

@@ -3,13 +3,17 @@ import { account } from './fault-rows-account.ts'
 import { addresses, changing } from './fault-rows-addresses.ts'
 import { adminRows } from './fault-rows-admin.ts'
 import { cookieRows } from './fault-rows-cookies.ts'
+import { customRows } from './fault-rows-custom.ts'
 import { deviceRows } from './fault-rows-devices.ts'
 import { factors } from './fault-rows-factors.ts'
+import { impersonationRows } from './fault-rows-impersonation.ts'
 import { links } from './fault-rows-links.ts'
 import { oauthServerRows } from './fault-rows-oauth-server.ts'
+import { organizationRows } from './fault-rows-organizations.ts'
 import { passkeyRows } from './fault-rows-passkeys.ts'
 import { phones } from './fault-rows-phones.ts'
 import { providers } from './fault-rows-providers.ts'
+import { scimRows } from './fault-rows-scim.ts'
 import { other } from './fault-steps.ts'
 import { email, endpointOf, endpoints, failing, faultRun, freshWorld } from './fault-world.ts'
 import { password, post } from './world.ts'
@@ -24,6 +28,10 @@ const table = [
   ...adminRows,
   ...cookieRows,
   ...passkeyRows,
+  ...impersonationRows,
+  ...customRows,
+  ...organizationRows,
+  ...scimRows,
   ...oauthServerRows,
   ...deviceRows,
 ]

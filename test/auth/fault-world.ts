@@ -1,15 +1,20 @@
 import type { Session } from 'leanto/auth'
 import { admin } from 'leanto/auth/admin'
+import { customProviders } from 'leanto/auth/custom-providers'
 import { mfa } from 'leanto/auth/mfa'
 import { oauthServer } from 'leanto/auth/oauth-server'
 import { devices } from 'leanto/auth/oauth-server/device'
 import { dpop } from 'leanto/auth/oauth-server/dpop'
+import { organizations } from 'leanto/auth/organizations'
 import { cookies, issuedKeys, sessions } from 'leanto/auth/parts'
 import { passkeys } from 'leanto/auth/passkeys'
+import { scim } from 'leanto/auth/scim'
 import { wallets } from 'leanto/auth/wallets'
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { d1Error, faulty } from '../kit/faulty.ts'
 import { freshDatabase } from '../kit/world.ts'
+import { resolve } from './custom-world.ts'
+import { part } from './impersonation-world.ts'
 import { makeInbox } from './inbox.ts'
 import { serverOptions } from './oauth-server-world.ts'
 import { type Answers, fake } from './oauth-world.ts'
@@ -87,6 +92,10 @@ const options = (autoconfirm: boolean) => ({
     cookies(),
     passkeys(),
     wallets(),
+    part(),
+    customProviders({ resolve }),
+    organizations(),
+    scim(),
     oauthServer({ ...serverOptions, with: [devices(), dpop()] }),
     fake('google', answers),
   ],
@@ -113,7 +122,7 @@ export const endpointOf = ({ name }: Row): string =>
   name.match(/^[A-Z]+ \/[\w/:.-]+/)?.[0] ?? `none in ${name}`
 
 const asks = (endpoint: string, asked: string): boolean =>
-  new RegExp(`^${endpoint.replaceAll('.', '\\.').replaceAll(':id', '[\\w-]+')}$`).test(asked)
+  new RegExp(`^${endpoint.replaceAll('.', '\\.').replaceAll(':id', '[\\w:.-]+')}$`).test(asked)
 
 export const email = 'ann@example.com'
 export const token = ({ session }: World) => ({ token: session.access_token })
@@ -149,7 +158,10 @@ async function expectWhole() {
     AND NOT EXISTS (SELECT 1 FROM leanto_auth_identities i WHERE i.user_id = u.id)`)
   await none(`SELECT u.id FROM leanto_auth_users u WHERE u.is_anonymous = 1
     AND NOT EXISTS (SELECT 1 FROM leanto_auth_sessions s WHERE s.user_id = u.id)`)
-  for (const table of ['identities', 'sessions', 'factors', 'passkeys', 'tokens', ...oauthTables])
+  for (const table of [
+    ...['identities', 'sessions', 'factors', 'passkeys', 'tokens', 'members'],
+    ...oauthTables,
+  ])
     await none(`SELECT * FROM leanto_auth_${table} WHERE user_id NOT IN (
       SELECT id FROM leanto_auth_users WHERE deleted_at IS NULL)`)
   // A session can be gone on with, by exactly one token, and says no more than was shown.
@@ -158,6 +170,11 @@ async function expectWhole() {
   await none(`SELECT id FROM leanto_auth_sessions
     WHERE (aal = 'aal2') <> EXISTS (SELECT 1 FROM json_each(amr) WHERE value ->> 'method' IN
       ('totp', 'mfa/phone', 'mfa/webauthn', 'mfa/recovery_code')) AND factor_id IN (SELECT id FROM leanto_auth_factors)`)
+  // Whoever acts for a user is known, as long as they do.
+  await none(`SELECT s.id FROM leanto_auth_sessions s WHERE (s.tag IS 'impersonation') <> EXISTS (
+    SELECT 1 FROM leanto_auth_impersonations i WHERE i.id = s.id AND i.ended_at IS NULL)`)
+  await none(`SELECT id FROM leanto_auth_impersonations
+    WHERE ended_at IS NULL AND id NOT IN (SELECT id FROM leanto_auth_sessions)`)
   // A client's session is of a user who has agreed to it.
   await none(`SELECT o.session_id FROM leanto_auth_oauth_sessions o
     JOIN leanto_auth_sessions s ON s.id = o.session_id WHERE NOT EXISTS (
@@ -265,6 +282,10 @@ export function faultRun(table: readonly Row[]) {
       vi.spyOn(console, level).mockImplementation(
         (...values: unknown[]) => void logged.push(values.map(textOf).join(' ')),
       )
+  })
+
+  afterEach(() => {
+    vi.restoreAllMocks()
   })
 
   describe.each([

@@ -89,6 +89,7 @@ describe('an ID token’s key', () => {
       const documents = {
         read: async () => ({ keys: [key] }),
         again: async () => ({ keys: [key] }),
+        anew: async () => ({ keys: [key] }),
       }
       return verifyIdToken(scope, documents, {
         token,

@@ -168,11 +168,14 @@ describe('a session’s end', () => {
       clock.advance(2399)
       session = await expectStatus(await refresh(strict, session.refresh_token), 200)
     }
+    // Nor does a token go on without its session, wherever it is shown.
+    expect(session.expires_in).toBe(3)
+    expect(claimsOf(session.access_token).exp).toBe(clock.now() / 1000 + 3)
     clock.advance(3)
     const body = await expectStatus(await refresh(strict, session.refresh_token), 400)
     expect(body.error_code).toBe('session_expired')
     const answer = await expectStatus(await getUser(strict, session.access_token), 403)
-    expect(answer.error_code).toBe('session_not_found')
+    expect(answer.error_code).toBe('bad_jwt')
   })
 
   it('leaves what has not ended alone', async () => {

@@ -1,7 +1,16 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { clock } from '../kit/world.ts'
 import { ann, bob, device, errorOf, seconds, setUpMove, signOld } from './trust-world.ts'
-import { type Asker, count, expectStatus, getUser, type Json, refresh, signIn } from './world.ts'
+import {
+  type Asker,
+  count,
+  expectStatus,
+  getUser,
+  type Json,
+  refresh,
+  rows,
+  signIn,
+} from './world.ts'
 
 /* Signing out by a token that another issuer has signed, and of the sessions that its users have there. */
 
@@ -63,6 +72,35 @@ describe('signing out', () => {
     const end = { method: 'POST', key: 'secret' } as const
     expect((await ask(`/auth/v1/admin/users/${ann}/logout`, end)).status).toBe(204)
     expect(await errorOf(await getUser(ask, own), 403)).toBe('session_not_found')
+  })
+
+  it('keeps one row of what ends with all, and none of it comes back', async () => {
+    const gone = await Promise.all([0, 1, 2].map((i) => signOld({ session: device(i + 2) })))
+    for (const token of gone) expect((await logout(token, 'local')).status).toBe(204)
+    const theirs = await signOld({ sub: bob, session: device(9) })
+    await logout(theirs, 'local')
+    expect(await count('endings')).toBe(4)
+    const [own, other] = [await signOld(), await signOld({ session: device(1) })]
+    expect((await logout(own, 'others')).status).toBe(204)
+    // Bob's stays.
+    expect(await count('endings')).toBe(2)
+    await expectStatus(await getUser(ask, own), 200)
+    clock.advance(30)
+    for (const token of [...gone, other, theirs])
+      expect(await errorOf(await getUser(ask, token), 403)).toBe('session_not_found')
+    expect((await logout(own, 'global')).status).toBe(204)
+    expect(await count('endings')).toBe(2)
+    for (const token of [...gone, own, other])
+      expect(await errorOf(await getUser(ask, token), 403)).toBe('session_not_found')
+  })
+
+  it('keeps beside it that those without a second factor have ended, if one is spared', async () => {
+    await rows(`INSERT INTO leanto_auth_endings VALUES (?, 'aal1', 1, NULL)`, ann)
+    const own = await signOld()
+    expect((await logout(own, 'others')).status).toBe(204)
+    expect(await count('endings')).toBe(2)
+    expect((await logout(own, 'global')).status).toBe(204)
+    expect(await count('endings')).toBe(1)
   })
 
   it('of a user who is deleted leaves nothing behind', async () => {

@@ -1,6 +1,8 @@
-import { turnstile } from 'leanto/auth/parts'
+import { env } from 'cloudflare:workers'
+import { admin } from 'leanto/auth/admin'
+import { issuedKeys, turnstile } from 'leanto/auth/parts'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { freshDatabase } from '../kit/world.ts'
+import { freshDatabase, makeBase } from '../kit/world.ts'
 import {
   type Asker,
   count,
@@ -64,6 +66,36 @@ describe('Turnstile', () => {
     await expectStatus(await post(ask, '/token?grant_type=password', { ...ann, ...solved }), 200)
     await expectStatus(await refresh(ask, session.refresh_token), 200)
     await expectStatus(await getUser(ask, session.access_token), 200)
+  })
+
+  it('asks nothing of the server, by its key or its token, and all of whoever else shows one', async () => {
+    const backend = admin()
+    await setUp({ with: [captcha(), backend, issuedKeys()] })
+    const key = 'secret'
+    await expectStatus(await post(ask, '/signup', ann, { key }), 200)
+    const { access_token } = await expectStatus(
+      await post(ask, '/token?grant_type=password', ann, { key }),
+      200,
+    )
+    const token = await backend.serviceToken(makeBase().scope({ env }), { seconds: 60 })
+    await expectStatus(await post(ask, '/token?grant_type=password', ann, { token }), 200)
+    expect(asked).toEqual([])
+    const issue = async (scopes: string[]) => {
+      const body = { type: 'secret', name: 'CI', scopes }
+      return (await expectStatus(await post(ask, '/admin/api-keys', body, { key }), 200)).api_key
+    }
+    const [whole, scoped] = [await issue([]), await issue(['mail'])]
+    const by = async (headers: Record<string, string>) =>
+      (await post(ask, '/token?grant_type=password', ann, { headers })).status
+    expect(await by({ apikey: whole })).toBe(200)
+    for (const shown of [scoped, `sb_secret_${'x'.repeat(43)}`])
+      expect(await by({ apikey: shown })).toBe(400)
+    for (const shown of [access_token, 'no.such.token', 'x'])
+      expect(await by({ authorization: `Bearer ${shown}` })).toBe(400)
+    expect(await code(await post(ask, '/otp', ann, { key: 'publishable' }), 400)).toBe(
+      'captcha_failed',
+    )
+    expect(asked).toEqual([])
   })
 
   // The route and the guard must read the same grant.

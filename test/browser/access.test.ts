@@ -73,6 +73,7 @@ const smallIn = (page: Page) =>
 it('has a name for each control, a heading, a language, and no id twice', async () => {
   const page = await visit()
   const unnamed = () => unnamedIn(page)
+  await field(page, 'E-mail').waitFor()
   expect(await unnamed()).toEqual([])
   expect(await page.getByRole('heading', { level: 1 }).count()).toBe(1)
   await signUp(page)
@@ -89,7 +90,7 @@ it('works by keyboard alone', async () => {
   const { keyboard } = page
   const isOn = (id: string) => page.waitForFunction((on) => document.activeElement?.id === on, id)
   await isOn('email')
-  for (const id of ['password', 'entry-go', 'entry-switch']) {
+  for (const id of ['password', 'entry-go', 'entry-passkey', 'entry-switch']) {
     await keyboard.press('Tab')
     await isOn(id)
   }

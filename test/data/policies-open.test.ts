@@ -79,7 +79,8 @@ describe('a table that is open to all', () => {
   it('and each of them has that policy and no other', () => {
     for (const table of Object.keys(open)) {
       const { policies } = store.tables[table as 'tags']
-      const guest = { id: '', role: 'anon', claims: {} } as const
+      const org = { id: '', role: '', teams: [] }
+      const guest = { id: '', role: 'anon', claims: {}, orgs: [], org } as const
       for (const operation of ['select', 'insert', 'update', 'delete'] as const)
         expect([table, operation, policies[operation]?.(guest)]).toEqual([table, operation, true])
     }

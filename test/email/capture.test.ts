@@ -112,7 +112,6 @@ describe('in local development', () => {
       '<a href="https://notes.example/?a=1&#38;b=2" target="_blank" rel="noreferrer">',
     )
     expect(text).not.toMatch(/href="javascript|<script/)
-    expect(await (await here(`${path}/raw`)).text()).toMatch(/^Date: .*\r\nMessage-ID: </)
   })
 
   it('of 5 MB is kept as it is', async () => {
@@ -176,13 +175,32 @@ describe('in local development', () => {
 
   it('wrong addresses of mails are not found', async () => {
     for (const path of ['x', `${crypto.randomUUID()}`, "' OR 1=1 --"])
-      for (const part of ['', '/html', '/raw', '/attachments/0'])
+      for (const part of ['', '/html', '/attachments/0'])
         expect((await here(`/email/inbox/${encodeURIComponent(path)}${part}`)).status).toBe(404)
   })
 })
 
 describe('elsewhere', () => {
   const there = asker(app)
+
+  it('no method, and no part of a mail, is there (case 60)', async () => {
+    const ways: Record<string, string>[] = [
+      {},
+      { range: 'bytes=0-1' },
+      { accept: 'application/json' },
+    ]
+    await send(here, { attachments: [{ name: 'a.svg', type: 'image/svg+xml', content: '<svg/>' }] })
+    const path = await newest()
+    for (const part of ['', '/html', '/attachments/0'])
+      for (const method of ['GET', 'HEAD'])
+        for (const headers of ways) {
+          expect((await there(path + part, { method, headers })).status).toBe(404)
+          const shown = await here(path + part, { method, headers })
+          expect(shown.status).toBe(200)
+          expect(shown.headers.get('x-content-type-options')).toBe('nosniff')
+          if (part) expect(shown.headers.get('content-security-policy')).toContain('sandbox')
+        }
+  })
 
   it('mail goes by what it is given, and there is no page', async () => {
     await send(there)

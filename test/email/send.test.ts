@@ -1,5 +1,5 @@
 import { env } from 'cloudflare:workers'
-import { template } from 'leanto/email'
+import { template } from 'leanto/email/templates'
 import * as v from 'valibot'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { measurer } from '../kit/measure.ts'

@@ -1,7 +1,19 @@
 import { env } from 'cloudflare:workers'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { clock, mount } from '../kit/world.ts'
-import { down, fresh, inScope, mail, makeEmail, outbox, rows, sent, url, world } from './world.ts'
+import {
+  down,
+  fresh,
+  inScope,
+  linkOf,
+  mail,
+  makeEmail,
+  outbox,
+  rows,
+  sent,
+  url,
+  world,
+} from './world.ts'
 
 const mailer = makeEmail()
 const ask = mount({ '/email': mailer })
@@ -122,7 +134,7 @@ describe('unsubscribing by one click (RFC 8058)', () => {
 
   it('has a link for the mail’s own text', async () => {
     const made = await inScope((scope) =>
-      mailer.unsubscribeUrl(scope, { address: 'Ann@example.com', list: 'news' }),
+      linkOf(scope, { address: 'Ann@example.com', list: 'news' }),
     )
     await click(made.slice(new URL(url).origin.length))
     expect(await rows('SELECT address, list, reason FROM leanto_email_suppressions')).toEqual([

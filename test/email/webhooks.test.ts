@@ -1,4 +1,4 @@
-import type { Reported } from 'leanto/email'
+import type { Reported } from 'leanto/email/events'
 import { resendEvents } from 'leanto/email/resend'
 import { Webhook } from 'standardwebhooks'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
@@ -10,7 +10,7 @@ const secret = `whsec_${btoa('a secret of thirty-two characters')}`
 const reported: Reported[] = []
 const options = {
   webhooks: [resendEvents({ secret })],
-  after: { event: (_: unknown, event: Reported) => reported.push(event) },
+  event: (_: unknown, event: Reported) => reported.push(event),
 }
 const mailer = makeEmail(options)
 const ask = mount({ '/email': mailer })
@@ -90,7 +90,7 @@ describe('a provider’s report', () => {
     vi.spyOn(console, 'error').mockImplementation(() => {})
     const failing = makeEmail({
       ...options,
-      after: { event: () => Promise.reject(new Error('no')) },
+      event: () => Promise.reject(new Error('no')),
     })
     const body = bounced('bob@example.com')
     const response = await mount({ '/email': failing })('/email/webhooks/resend', {

@@ -7,9 +7,11 @@ import {
   html,
   type Outgoing,
   type Transport,
-  template,
   Undelivered,
 } from 'leanto/email'
+import { type EventsOptions, events } from 'leanto/email/events'
+import { type TemplatesOptions, template, templates } from 'leanto/email/templates'
+import { unsubscribing } from 'leanto/email/unsubscribe'
 import * as v from 'valibot'
 import { identity } from '../../src/core/identity.ts'
 import { type Env, freshDatabase, makeBase } from '../kit/world.ts'
@@ -57,16 +59,46 @@ export const shareNote = template({
 
 export const url = 'https://app.example/email'
 
-const options: EmailOptions<Env> = {
-  from: 'Notes <hi@notes.example>',
-  transport,
-  url,
-  identity: people,
-  templates: { 'share-note': shareNote },
+interface WithParts extends EmailOptions<Env>, TemplatesOptions {
+  url: string
+  webhooks: EventsOptions<Env>['webhooks']
+  event: NonNullable<EventsOptions<Env>['after']>
 }
 
-export const makeEmail = (more: Partial<EmailOptions<Env>> = {}, base = makeBase()) =>
-  email(base, { ...options, ...more })
+/** Every part; what is `undefined` is not mounted. */
+export function makeEmail(more: Partial<WithParts> = {}, base = makeBase()) {
+  const {
+    identity,
+    templates: declared,
+    url: at,
+    webhooks,
+    event,
+    parts = [],
+    ...rest
+  } = {
+    identity: people,
+    templates: { 'share-note': shareNote },
+    url,
+    webhooks: undefined,
+    event: undefined,
+    ...more,
+  }
+  return email(base, {
+    from: 'Notes <hi@notes.example>',
+    transport,
+    ...rest,
+    parts: [
+      ...(declared ? [templates({ identity, templates: declared })] : []),
+      ...(at ? [unsubscribing({ url: at })] : []),
+      ...(webhooks ? [events({ webhooks, ...(event ? { after: event } : {}) })] : []),
+      ...parts,
+    ],
+  })
+}
+
+/** Where someone unsubscribes. */
+export const linkOf = (scope: Scope<Env>, who: { address: string; list: string }) =>
+  unsubscribing<Env>({ url }).link(scope, who)
 
 export async function fresh() {
   await freshDatabase([makeEmail()])

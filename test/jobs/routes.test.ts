@@ -67,9 +67,11 @@ describe('a client', () => {
     })
   })
 
-  it('case 42: finds another’s job no more than one that is not there', async () => {
+  it('cases 42 and 60: finds another’s job no more than one that is not there, by HEAD neither', async () => {
     const { id } = await enqueue(1, 'alice')
     const { id: nobodys } = await enqueue(1)
+    for (const path of [id, nobodys, 'nothing'])
+      expect((await ask(`/jobs/${path}`, { method: 'HEAD', token: bob })).status).toBe(404)
     for (const method of ['GET', 'DELETE'])
       for (const path of [id, nobodys, 'nothing']) {
         const response = await ask(`/jobs/${path}`, { method, token: bob })

@@ -34,8 +34,11 @@ const algorithms = {
   rsa: sequence(identifier('2a864886f70d01010b'), element(0x05)),
 }
 
-/** @param name A host name. */
-export function selfSigned(name: string, kind: 'ec' | 'rsa' = 'ec'): Certified {
+/**
+ * @param name A host name.
+ * @param authority Whether it may vouch for others, as who is trusted for itself must.
+ */
+export function selfSigned(name: string, kind: 'ec' | 'rsa' = 'ec', authority = true): Certified {
   const { privateKey, publicKey } =
     kind === 'ec'
       ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -57,8 +60,11 @@ export function selfSigned(name: string, kind: 'ec' | 'rsa' = 'ec'): Certified {
       0xa3,
       sequence(
         sequence(identifier('551d11'), element(0x04, alternative)),
-        // It is its own authority.
-        sequence(identifier('551d13'), element(0x04, sequence(element(0x01, Buffer.from([0xff]))))),
+        // basicConstraints: whether it is its own authority.
+        sequence(
+          identifier('551d13'),
+          element(0x04, sequence(...(authority ? [element(0x01, Buffer.from([0xff]))] : []))),
+        ),
       ),
     ),
   )

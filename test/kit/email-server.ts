@@ -6,6 +6,7 @@ import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
 import { lastingOf } from '../../src/core/migrate.ts'
 import { captureMigrations } from '../../src/email/capture/migrations.ts'
 import { emailMigrations } from '../../src/email/migrations.ts'
+import { jobsMigrations } from '../../src/jobs/migrations.ts'
 import { quiet, root } from './running.ts'
 
 export interface EmailServer {
@@ -14,13 +15,22 @@ export interface EmailServer {
   kill(): Promise<void>
 }
 
-/** @param mail As `MAIL` of the Worker. @param persist Where its database stays. */
-export async function startEmail(mail: string, persist: string): Promise<EmailServer> {
+/**
+ * @param mail As `MAIL` of the Worker.
+ * @param persist Where its database stays.
+ * @param trusted A file with a certificate that workerd trusts besides those that browsers do.
+ */
+export async function startEmail(
+  mail: string,
+  persist: string,
+  trusted?: string,
+): Promise<EmailServer> {
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), mail, persist], {
     cwd: root,
     detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: quiet,
+    // Miniflare hands it to workerd, for all that the Worker connects to.
+    env: { ...quiet, ...(trusted ? { NODE_EXTRA_CA_CERTS: trusted } : {}) },
   })
   const exited = new Promise<void>((resolve) => child.on('exit', () => resolve()))
   const url = await new Promise<string>((resolve, reject) => {
@@ -49,10 +59,10 @@ async function run(mail: string, persist: string): Promise<void> {
     alias: {
       leanto: `${root}src/core/index.ts`,
       ...Object.fromEntries(
-        ['email', 'email/binding', 'email/capture', 'email/resend', 'email/smtp'].map((path) => [
-          `leanto/${path}`,
-          `${root}src/${path}/index.ts`,
-        ]),
+        [
+          ...['email', 'email/binding', 'email/capture', 'email/jobs', 'email/resend'],
+          ...['email/smtp', 'jobs'],
+        ].map((path) => [`leanto/${path}`, `${root}src/${path}/index.ts`]),
       ),
     },
   })
@@ -73,7 +83,11 @@ async function run(mail: string, persist: string): Promise<void> {
   const { origin } = await flare.ready
   const db = await flare.getD1Database('DB')
   const migrations = [...emailMigrations, ...captureMigrations]
-  for (const module of lastingOf([{ name: 'email', migrations }]))
+  const modules = [
+    { name: 'email', migrations },
+    { name: 'jobs', migrations: jobsMigrations },
+  ]
+  for (const module of lastingOf(modules))
     for (const { sql } of module.migrations)
       for (const statement of sql) await db.prepare(statement).run()
   await db.prepare('CREATE TABLE IF NOT EXISTS notes (title TEXT)').run()

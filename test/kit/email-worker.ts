@@ -1,17 +1,22 @@
-/* A Worker that sends mail: by a provider's API, by SMTP, or to its own inbox. */
+/* A Worker that sends mail: by a provider's API, by SMTP, or to its own inbox; by itself or by jobs. */
 import { Hono } from 'hono'
 import { bind, type Statement } from 'leanto'
 import { email, html, type Transport } from 'leanto/email'
 import { binding, type SendEmailBinding } from 'leanto/email/binding'
 import { capture } from 'leanto/email/capture'
+import { type ByJobs, byJobs } from 'leanto/email/jobs'
 import { resend } from 'leanto/email/resend'
 import { smtp } from 'leanto/email/smtp'
+import { jobs } from 'leanto/jobs'
 
 interface Env {
   DB: D1Database
   KV: KVNamespace
   EMAIL: SendEmailBinding
-  /** Where mail goes: `smtp 2525`, `resend http://127.0.0.1:…`, `capture`, `binding`. */
+  /**
+   * Where mail goes: `smtp 127.0.0.1 2525 unsafe-off`, `smtp localhost 465 on ann secret`, `resend http://127.0.0.1:…`, `capture`, `binding`. With `jobs` behind
+   * that, by these.
+   */
   MAIL: string
 }
 
@@ -25,20 +30,33 @@ const base = bind<Env>({
   now: () => Date.now() + ahead,
 })
 
-const made: Record<string, (where: string) => Transport<Env>> = {
-  smtp: (port) => smtp({ host: '127.0.0.1', port: Number(port), tls: 'unsafe-off' }),
-  resend: (origin) => resend({ key: 'the-key', origin }),
+const made: Record<string, (...where: string[]) => Transport<Env>> = {
+  smtp: (host = '', port, tls, username, password) =>
+    smtp({
+      host,
+      port: Number(port),
+      tls: tls as 'on',
+      ...(username && password ? { username, password } : {}),
+    }),
+  resend: (origin = '') => resend({ key: 'the-key', origin }),
   capture: () => capture(),
   binding: () => binding({ binding: (env) => env.EMAIL }),
 }
 
+const delivery: ByJobs = byJobs({ jobs: () => work })
+const work = jobs(base, { handlers: {}, eager: true, parts: [delivery] })
+
 const mailers = new Map<string, ReturnType<typeof email<Env>>>()
 const mailerOf = ({ MAIL }: Env) => {
-  const [kind = '', where = ''] = MAIL.split(' ')
+  const [kind = '', ...where] = MAIL.split(' ')
   let mailer = mailers.get(MAIL)
   if (!mailer) {
-    const transport = (made[kind] as (typeof made)[string])(where)
-    mailers.set(MAIL, (mailer = email(base, { from: 'Notes <hi@notes.example>', transport })))
+    const transport = (made[kind] as (typeof made)[string])(...where)
+    const parts = where.at(-1) === 'jobs' ? [delivery] : []
+    mailers.set(
+      MAIL,
+      (mailer = email(base, { from: 'Notes <hi@notes.example>', transport, parts })),
+    )
   }
   return mailer
 }
@@ -107,7 +125,9 @@ const app = new Hono<{ Bindings: Env }>()
   })
   .post('/cron', async (c) => {
     ahead = Number(c.req.query('ahead') ?? 0)
-    await mailerOf(c.env).scheduled?.(base.scope({ env: c.env, executionCtx: c.executionCtx }), 0)
+    const scope = base.scope({ env: c.env, executionCtx: c.executionCtx })
+    await mailerOf(c.env).scheduled?.(scope, 0)
+    await work.scheduled?.(scope, scope.now())
     return c.body(null, 204)
   })
   .get('/outbox', async (c) => {

@@ -1,15 +1,21 @@
 import { Hono } from 'hono'
 import { bind, type Identity } from 'leanto'
 import { service, services } from 'leanto/services'
+import { cached } from 'leanto/services/cache'
+import { streamed } from 'leanto/services/streamed'
 
 /* A Worker with services at the address that its binding ORIGIN says, for tests in Node. */
 
-type Bindings = Cloudflare.Env & { ORIGIN: string }
+/** `AHEAD`: seconds that the clock is. */
+type Bindings = Cloudflare.Env & { ORIGIN: string; AHEAD?: number }
+
+let ahead = 0
 
 const base = bind<Bindings>({
   db: (env) => env.DB as never,
   kv: (env) => env.KV as never,
   secret: () => 'a-secret-of-these-tests-alone-0123456789abcdef',
+  now: () => Date.now() + ahead * 1000,
 })
 
 const identity: Identity = {
@@ -42,7 +48,7 @@ const gateway = services(base, {
       ...common,
       allow: [{ method: 'GET', path: '/:what' }],
       quota: { app: { requests: { month: 1_000_000 } } },
-      cache: { seconds: 600, per: 'shared' },
+      cache: cached({ seconds: 600, per: 'shared' }),
     }),
     model: service({
       ...common,
@@ -52,14 +58,16 @@ const gateway = services(base, {
     }),
     upload: service({
       ...common,
-      allow: [
-        { method: 'POST', path: '/upload', body: { types: ['text/plain'] }, bytes: 1_000_000 },
-      ],
+      allow: [{ method: 'POST', path: '/upload', body: streamed('text/plain'), bytes: 1_000_000 }],
       quota: 'unsafeUnlimited',
     }),
   },
 })
 
+const app = new Hono<{ Bindings: Bindings }>().route('/services', gateway.routes)
 export default {
-  fetch: new Hono<{ Bindings: Bindings }>().route('/services', gateway.routes).fetch,
+  fetch(request: Request, env: Bindings, ctx: ExecutionContext) {
+    ahead = env.AHEAD ?? 0
+    return app.fetch(request, env, ctx)
+  },
 }

@@ -2,6 +2,7 @@
 import { basename } from 'node:path'
 import { build } from 'esbuild'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { findMigrations } from '../../src/sync/find/migrations.ts'
 import { syncMigrations } from '../../src/sync/migrations.ts'
 import { freePort, root } from './running.ts'
 
@@ -35,6 +36,7 @@ export async function startSync({ port, persist }: SyncServerOptions = {}): Prom
       leanto: `${root}src/core/index.ts`,
       'leanto/sync': `${root}src/sync/index.ts`,
       'leanto/sync/find': `${root}src/sync/find/index.ts`,
+      'leanto/sync/snapshot': `${root}src/sync/snapshot/index.ts`,
       'leanto/sync/upkeep': `${root}src/sync/upkeep/index.ts`,
       'leanto/sync/scripts': `${root}src/sync/scripts/index.ts`,
       'leanto/sync/notifier': `${root}src/sync/notifier/index.ts`,
@@ -63,7 +65,7 @@ export async function startSync({ port, persist }: SyncServerOptions = {}): Prom
   })
   const url = await flare.ready
   const db = await flare.getD1Database('DB')
-  for (const { sql } of syncMigrations)
+  for (const { sql } of [...syncMigrations, ...findMigrations])
     for (const statement of sql) await db.prepare(statement).run()
   return { url: `${url.origin}/couch`, flare, stop: () => flare.dispose() }
 }

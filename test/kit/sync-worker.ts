@@ -5,6 +5,7 @@ import { owned, shared, sync } from 'leanto/sync'
 import { find } from 'leanto/sync/find'
 import { notifier } from 'leanto/sync/notifier'
 import { scripts } from 'leanto/sync/scripts'
+import { snapshot } from 'leanto/sync/snapshot'
 import { upkeep } from 'leanto/sync/upkeep'
 
 export { SyncNotifier } from 'leanto/sync/notifier'
@@ -37,7 +38,7 @@ const open = { read: anyone, write: anyone, admin: anyone }
 
 const docs = sync(base, {
   identity,
-  parts: [find, upkeep],
+  parts: [find, upkeep, snapshot],
   databases: {
     notes: owned(),
     // As CouchDB itself is: whoever asks makes a database, and old revisions are kept until it is compacted.
@@ -59,15 +60,17 @@ const docs = sync(base, {
       filters: { 'people/in': (doc, { query }) => doc.city === query.city },
     }),
     'short-*': shared({ ...open, revsLimit: 5 }),
+    // A second.
+    'brief-*': shared({ ...open, skipTombstones: 1 / (24 * 60 * 60) }),
   },
 })
 
 /** As CouchDB itself is, with what its design documents hold. */
 const scripted = sync(base, {
   identity,
-  parts: [find, upkeep, scripts],
+  parts: [find, upkeep, snapshot, scripts],
   databases: {
-    '*': shared({ ...open, keepRevisions: true }),
+    '*': shared({ ...open, keepRevisions: true, revsLimit: 1000 }),
     'kept-*': shared({ ...open, admin: ({ id }) => id === 'root' }),
     'team-*': shared({
       ...open,

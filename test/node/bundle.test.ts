@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib'
-import { build, type Metafile } from 'esbuild'
+import { type BuildOptions, build, type Metafile } from 'esbuild'
 import { describe, expect, it } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
 
@@ -9,40 +9,56 @@ const ceilings: Record<string, number> = {
   auth: 45 * 1024,
   // Each with all that it needs of `auth`, as if it were alone.
   'auth/mfa': 26 * 1024,
-  'auth/oauth-server': 33 * 1024,
-  'auth/oauth-server/device': 22 * 1024,
+  'auth/passkeys': 24 * 1024,
+  'auth/custom-providers': 42 * 1024,
+  'auth/organizations': 27.5 * 1024,
+  'auth/scim': 16 * 1024,
+  'auth/oauth-server': 33.5 * 1024,
+  'auth/oauth-server/device': 22.5 * 1024,
   'auth/oauth-server/dpop': 10 * 1024,
-  'auth/passkeys': 23 * 1024,
   'auth/wallets': 33 * 1024,
+  'auth/impersonation': 20 * 1024,
   'auth/admin': 23 * 1024,
+  'auth/moving': 17 * 1024,
   'auth/parts': 24 * 1024,
   'auth/passwords': 56 * 1024,
   'auth/providers': 38 * 1024,
   data: 64 * 1024,
-  sync: 30 * 1024,
+  sync: 30.25 * 1024,
   // With all that it needs of `sync`, as if it were alone.
-  'sync/find': 20 * 1024,
-  'sync/upkeep': 7 * 1024,
+  'sync/find': 26 * 1024,
+  'sync/snapshot': 7 * 1024,
+  'sync/upkeep': 9 * 1024,
   // The interpreter's own JavaScript, and what of `sync` it needs. Its WebAssembly is 490 KiB, 200 gzipped.
   'sync/scripts': 30 * 1024,
   'sync/notifier': 1024,
-  jobs: 12 * 1024,
+  jobs: 10 * 1024,
   // croner.
   'jobs/cron': 11 * 1024,
   'jobs/webhooks': 8 * 1024,
-  services: 13 * 1024,
+  // Of which 9.5 are its own, and what of `core` it needs.
+  services: 11.25 * 1024,
   // Each with all that it needs of `services`, as if it were alone.
-  'services/translate': 14 * 1024,
-  'services/presets': 5 * 1024,
-  email: 14 * 1024,
+  'services/alerts': 1024,
+  'services/cache': 2 * 1024,
+  'services/presets': 6.25 * 1024,
+  'services/streamed': 1024,
+  'services/translate': 13 * 1024,
+  'services/usage': 3 * 1024,
+  email: 10 * 1024,
   'email/binding': 1024,
-  'email/capture': 6 * 1024,
+  // Each with all that it needs of `email`, as if it were alone.
+  'email/capture': 4.25 * 1024,
+  'email/events': 3 * 1024,
+  'email/jobs': 3 * 1024,
+  'email/templates': 9 * 1024,
+  'email/unsubscribe': 3.25 * 1024,
   'email/mailgun': 3 * 1024,
   'email/postmark': 3 * 1024,
   'email/resend': 3 * 1024,
   'email/sendgrid': 3 * 1024,
   'email/ses': 8 * 1024,
-  'email/smtp': 5 * 1024,
+  'email/smtp': 4 * 1024,
   jwks: 20 * 1024,
 }
 
@@ -53,9 +69,11 @@ const subpaths = Object.keys(packageJson.exports)
   .filter((path) => path !== './package.json')
   .map((path) => (path === '.' ? 'core' : path.slice(2)))
 
-const bundle = async (subpath: string) => {
+const bundle = (subpath: string) => weigh({ entryPoints: [`src/${subpath}/index.ts`] })
+
+const weigh = async (from: BuildOptions) => {
   const { outputFiles, metafile } = await build({
-    entryPoints: [`src/${subpath}/index.ts`],
+    ...from,
     bundle: true,
     minify: true,
     format: 'esm',
@@ -74,7 +92,7 @@ const bundle = async (subpath: string) => {
     write: false,
   })
   return {
-    bytes: gzipSync(outputFiles[0]?.contents ?? new Uint8Array(), { level: 9 }).length,
+    bytes: gzipSync(outputFiles?.[0]?.contents ?? new Uint8Array(), { level: 9 }).length,
     metafile,
   }
 }
@@ -99,6 +117,74 @@ describe.each(subpaths)('the bundle of %s', (subpath) => {
     )
     expect(strangers).toEqual([])
   })
+})
+
+/** What a part makes a Worker heavier that has its module; and a module one that has `core`, which all of them share. */
+const added: Record<string, number> = {
+  jobs: 10 * 1024,
+  services: 10 * 1024,
+  email: 10 * 1024,
+  // croner is 10 of it.
+  'jobs/cron': 10.25 * 1024,
+  'jobs/webhooks': 6 * 1024,
+  'services/alerts': 512,
+  'services/cache': 1.25 * 1024,
+  'services/presets': 4 * 1024,
+  'services/streamed': 512,
+  'services/translate': 7 * 1024,
+  'services/usage': 512,
+  'email/binding': 3 * 1024,
+  'email/capture': 3 * 1024,
+  'email/events': 1024,
+  'email/jobs': 1024,
+  'email/mailgun': 3 * 1024,
+  'email/postmark': 3 * 1024,
+  'email/resend': 3 * 1024,
+  'email/sendgrid': 3 * 1024,
+  // aws4fetch.
+  'email/ses': 6 * 1024,
+  'email/smtp': 3 * 1024,
+  'email/templates': 1.5 * 1024,
+  'email/unsubscribe': 1024,
+}
+
+/** Imports together, in bytes, as `bundle` has them. */
+const together = (list: readonly string[]): Promise<number> =>
+  bytesOf(list.map((path) => `export * from './src/${path}/index.ts'`).join('\n'))
+
+const bytesOf = async (contents: string): Promise<number> =>
+  (await weigh({ stdin: { contents, resolveDir: '.', loader: 'ts' } })).bytes
+
+it.each(Object.entries(added))(
+  '%s adds at most %i bytes to what it stands on',
+  async (path, most) => {
+    const under = path.includes('/') ? (path.split('/')[0] as string) : 'core'
+    const bytes = (await together([under, path])) - (await together([under]))
+    console.log(`${path} adds ${bytes} bytes to ${under}`)
+    expect(bytes).toBeLessThanOrEqual(most)
+  },
+)
+
+it.each([
+  ...['deepl', 'google', 'libre', 'workersAi'].map((name) => [name, 'translate'] as const),
+  ...['llm', 'geocode'].map((name) => [name, 'presets'] as const),
+])('%s, alone of leanto/services/%s, adds at most 3 KB', async (name, from) => {
+  const under = `export * from './src/services/index.ts'
+    export { translate } from './src/services/translate/index.ts'`
+  const one = `export { ${name} } from './src/services/${from}/index.ts'`
+  const bytes = (await bytesOf(`${under}\n${one}`)) - (await bytesOf(under))
+  console.log(`${name} adds ${bytes} bytes to translate`)
+  expect(bytes).toBeLessThanOrEqual(3 * 1024)
+})
+
+it('stored providers add little to a Worker that has a provider already', async () => {
+  const under = `export { auth } from './src/auth/index.ts'
+    export { oidc } from './src/auth/providers/index.ts'
+    export { admin } from './src/auth/admin/index.ts'`
+  const one = "export { customProviders } from './src/auth/custom-providers/index.ts'"
+  const bytes = (await bytesOf(`${under}\n${one}`)) - (await bytesOf(under))
+  console.log(`custom providers add ${bytes} bytes`)
+  expect(bytes).toBeLessThanOrEqual(6.25 * 1024)
 })
 
 /** Everything that can be imported. A change here is a change of the public API. */
@@ -136,12 +222,24 @@ const exported: Record<string, string[]> = {
     'escapeHtml',
   ],
   'auth/admin': ['admin'],
-  'auth/mfa': ['mfa', 'mfaFaults'],
+  'auth/mfa': ['mfa', 'mfaFaults', 'movedFactors'],
   'auth/oauth-server': ['oauthServer', 'oauthServerFaults'],
   'auth/oauth-server/device': ['deviceFaults', 'devices'],
   'auth/oauth-server/dpop': ['dpop', 'dpopFaults'],
-  'auth/passkeys': ['passkeyFaults', 'passkeys'],
+  'auth/passkeys': ['movedPasskeys', 'passkeyFaults', 'passkeys'],
+  'auth/custom-providers': ['customProviders'],
+  'auth/organizations': [
+    'authMembers',
+    'authOrganizations',
+    'authTeamMembers',
+    'authTeams',
+    'organizationFaults',
+    'organizations',
+  ],
+  'auth/scim': ['scim'],
   'auth/wallets': ['wallets'],
+  'auth/impersonation': ['impersonation', 'impersonationFaults'],
+  'auth/moving': ['moving'],
   'auth/parts': ['cookies', 'issuedKeys', 'sessions', 'trust', 'turnstile'],
   'auth/passwords': ['bcrypt', 'betterAuth', 'breached', 'common', 'firebase', 'pbkdf2', 'scrypt'],
   'auth/providers': [
@@ -169,7 +267,8 @@ const exported: Record<string, string[]> = {
   ],
   data: ['changes', 'computed', 'data', 'explainPolicy', 'expose', 'fn', 'relation'],
   sync: ['forbidden', 'owned', 'shared', 'sync', 'unauthorized'],
-  'sync/find': ['find'],
+  'sync/find': ['find', 'findFaults'],
+  'sync/snapshot': ['snapshot'],
   'sync/upkeep': ['upkeep'],
   'sync/scripts': ['scripts', 'scriptsFaults'],
   'sync/notifier': ['SyncNotifier', 'notifier'],
@@ -177,9 +276,17 @@ const exported: Record<string, string[]> = {
   'jobs/cron': ['schedule'],
   'jobs/webhooks': ['webhooks'],
   services: ['service', 'services'],
+  'services/alerts': ['alerts'],
+  'services/cache': ['cached'],
+  'services/streamed': ['streamed'],
+  'services/usage': ['usage'],
   'services/translate': ['deepl', 'google', 'libre', 'translate', 'workersAi'],
   'services/presets': ['geocode', 'llm'],
-  email: ['Undelivered', 'email', 'html', 'template', 'unsafeHtml'],
+  email: ['Undelivered', 'email', 'html', 'unsafeHtml'],
+  'email/events': ['events'],
+  'email/jobs': ['byJobs'],
+  'email/templates': ['template', 'templates'],
+  'email/unsubscribe': ['unsubscribing'],
   'email/binding': ['binding'],
   'email/capture': ['capture'],
   'email/mailgun': ['mailgun'],
@@ -226,6 +333,26 @@ async function partsOf(contents: string): Promise<string[]> {
   return left.map(([path]) => path.replace(/^.*node_modules\/((?:@[^/]+\/)?[^/]+).*$/, '$1'))
 }
 
+it('impersonation adds under 3 KB to a Worker with auth and admin', async () => {
+  const weigh = async (...names: string[]) => {
+    const contents = names.map((name) => `export * from './src/${name}/index.ts'`).join('\n')
+    const { outputFiles } = await build({
+      stdin: { contents, resolveDir: '.', loader: 'ts' },
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      target: 'es2024',
+      external: ['hono', 'hono/*', 'drizzle-orm', 'drizzle-orm/*', '*.wasm', 'node:*'],
+      write: false,
+    })
+    return gzipSync(outputFiles[0]?.contents ?? new Uint8Array(), { level: 9 }).length
+  }
+  const added =
+    (await weigh('auth', 'auth/admin', 'auth/impersonation')) - (await weigh('auth', 'auth/admin'))
+  console.log(`auth/impersonation adds ${added} bytes`)
+  expect(added).toBeLessThan(3 * 1024)
+})
+
 describe('what auth leaves out of a Worker', () => {
   const auth = `export { auth } from './src/auth/index.ts'`
   const folder = (name: string) => new RegExp(`^src/auth/${name}/`)
@@ -234,7 +361,15 @@ describe('what auth leaves out of a Worker', () => {
     const left = await partsOf(auth)
     expect(left).toContain('src/auth/sign-in.ts')
     expect(left).toContain('jose')
-    for (const name of ['mfa', 'admin', 'oauth', 'providers', 'passwords', 'parts'])
+    for (const name of [
+      'mfa',
+      'admin',
+      'oauth',
+      'providers',
+      'custom-providers',
+      'passwords',
+      'parts',
+    ])
       expect(left.filter((path) => folder(name).test(path))).toEqual([])
     for (const file of [
       'cookies',
@@ -253,7 +388,7 @@ describe('what auth leaves out of a Worker', () => {
     'is every provider but %s, where it alone is mounted',
     async (name) => {
       const left = await partsOf(`${auth}\nexport { ${name} } from './src/auth/providers/index.ts'`)
-      const shared = ['cache', 'id-token', 'preset', 'provider', 'site']
+      const shared = ['cache', 'discovery', 'id-token', 'preset', 'provider', 'site']
       const file = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
       const found = left.flatMap(
         (path) => path.match(/^src\/auth\/providers\/(.+)\.ts$/)?.[1] ?? [],

@@ -362,7 +362,8 @@ describe('smtp’s options', () => {
     [{ host: 'a', port: 25 }, 'closed to Workers'],
     [{ host: 'a', port: 0.5 }, 'port'],
     [{ host: 'a', tls: 'off' }, 'tls'],
-    [{ host: 'a', username: 'a' }, 'or neither'],
+    [{ host: 'a', username: 'a' }, 'password'],
+    [{ host: 'a', password: 'a' }, 'username'],
     [{ host: 'a', name: 'a\r\nb' }, 'name'],
   ])('%o are refused', (options, says) => {
     expect(() => smtp(options as never)).toThrow(says)

@@ -14,8 +14,8 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end()
 })
 
-async function start(mail: string, persist: string) {
-  const server = await startEmail(mail, persist)
+async function start(mail: string, persist: string, trusted?: string) {
+  const server = await startEmail(mail, persist, trusted)
   servers.push(server)
   return server
 }
@@ -87,6 +87,40 @@ describe('a Worker that is killed', () => {
   })
 })
 
+describe('a Worker that is killed, with jobs', () => {
+  it('while it sends, loses nothing: the mail is delivered once more at most', async () => {
+    const persist = place()
+    const { keys, mail } = await provider((response, count) => count > 1 && taken(response))
+    const first = await start(`${mail} jobs`, persist)
+    await post(first, '/mail', {})
+    await expect.poll(() => keys.length, { timeout: 10_000 }).toBe(1)
+    await first.kill()
+    const second = await start(`${mail} jobs`, persist)
+    // The lease of its job still holds.
+    await cron(second, 0)
+    expect(keys).toHaveLength(1)
+    await cron(second)
+    await expect.poll(() => keys.length).toBe(2)
+    await cron(second, 48)
+    expect(keys).toHaveLength(2)
+    expect(new Set(keys).size).toBe(1)
+  })
+
+  it('before the job has begun, loses nothing', async () => {
+    const persist = place()
+    const { keys, mail } = await provider(taken)
+    const first = await start(`${mail} jobs`, persist)
+    await post(first, '/within')
+    await first.kill()
+    const second = await start(`${mail} jobs`, persist)
+    await cron(second)
+    await cron(second, 48)
+    expect(keys.length).toBeGreaterThanOrEqual(1)
+    expect(keys.length).toBeLessThanOrEqual(2)
+    expect(new Set(keys).size).toBe(1)
+  })
+})
+
 it('SMTP over cloudflare:sockets: the mails of a request go on one connection', async () => {
   const got: { session: string; text: string }[] = []
   const smtp = new SMTPServer({
@@ -113,7 +147,7 @@ it('SMTP over cloudflare:sockets: the mails of a request go on one connection', 
     )
   })
   ends.push(() => new Promise<void>((done) => smtp.close(() => done())))
-  const worker = await start(`smtp ${port}`, place())
+  const worker = await start(`smtp 127.0.0.1 ${port} unsafe-off`, place())
   await post(worker, '/mails/5')
   await expect.poll(() => got.length, { timeout: 10_000 }).toBe(5)
   expect(new Set(got.map(({ session }) => session)).size).toBe(1)

@@ -31,7 +31,7 @@ export interface App {
  * @param bindings TypeScript: more options of `bind`.
  * @param migrations Of the parts beside the providers.
  * @param routes TypeScript: what else the Worker has, as statements about `app`.
- * @param imports TypeScript: what those need besides.
+ * @param imports TypeScript: what `providers` and those need besides.
  * @param port Where it listens, for a browser.
  */
 export async function startApp(
@@ -42,9 +42,9 @@ export async function startApp(
     outbound,
     options = '',
     bindings = '',
+    imports = '',
     migrations = [],
     routes = '',
-    imports = '',
     port,
   }: {
     site?: string
@@ -52,9 +52,9 @@ export async function startApp(
     outbound?: (request: Request) => Promise<Response>
     options?: string
     bindings?: string
+    imports?: string
     migrations?: readonly Migration[]
     routes?: string
-    imports?: string
     port?: number
   },
 ): Promise<App> {

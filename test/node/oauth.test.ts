@@ -1,65 +1,9 @@
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { AuthClient } from '@supabase/supabase-js'
-import Provider from 'oidc-provider'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type App, fragment, local, startApp } from './oauth-app.ts'
+import { browser, client, type RealProvider, realProvider, supabase } from './real-provider.ts'
 import { makeUpstream, type Upstream } from './upstream.ts'
 
-const client = { id: 'the-client', secret: 'the-secret-of-the-client' }
-const listen = async (server: Server) => {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-/** A real OpenID provider, which signs in whoever `login_hint` names. */
-async function realProvider() {
-  const server = createServer()
-  const issuer = await listen(server)
-  const provider = new Provider(issuer, {
-    clients: [
-      {
-        client_id: client.id,
-        client_secret: client.secret,
-        redirect_uris: [`${local}/auth/v1/callback`],
-      },
-    ],
-    claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
-    pkce: { required: () => true },
-    cookies: { keys: ['only-for-a-test'] },
-    features: { devInteractions: { enabled: false } },
-    interactions: { url: (_ctx: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
-    findAccount: (_ctx: unknown, id: string) => ({
-      accountId: id,
-      claims: async () => ({
-        sub: id,
-        email: `${id}@example.com`,
-        email_verified: id !== 'unverified',
-        name: `The ${id}`,
-      }),
-    }),
-  })
-  const handle = provider.callback()
-  server.on('request', async (request, response) => {
-    if (!request.url?.startsWith('/interaction/')) return handle(request, response)
-    const { prompt, params, session } = await provider.interactionDetails(request, response)
-    const hint = String(params.login_hint)
-    let result: object = { login: { accountId: hint } }
-    if (hint === 'refuses') result = { error: 'access_denied', error_description: 'No thanks' }
-    else if (prompt.name === 'consent') {
-      const accountId = session?.accountId as string
-      const grant = new provider.Grant({ accountId, clientId: client.id })
-      grant.addOIDCScope(String(params.scope))
-      result = { consent: { grantId: await grant.save() } }
-    }
-    await provider.interactionFinished(request, response, result, {
-      mergeWithLastSubmission: true,
-    })
-  })
-  return { issuer, server }
-}
-
-let real: { issuer: string; server: Server }
+let real: RealProvider
 let evil: Upstream
 let app: App
 
@@ -82,49 +26,10 @@ afterAll(async () => {
 
 beforeEach(() => app.empty())
 
-/** A browser: follows redirects, keeps cookies for each host, and stops at the page that it is led to. */
-function browser() {
-  const jars = new Map<string, Map<string, string>>()
-  return async (start: string): Promise<URL> => {
-    let url = new URL(start)
-    for (let hops = 0; hops < 20; hops++) {
-      const jar = jars.get(url.host) ?? new Map<string, string>()
-      jars.set(url.host, jar)
-      const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
-      const go = url.origin === local ? app.fetch : fetch
-      const response = await go(url.href, { headers: { cookie }, redirect: 'manual' })
-      for (const line of response.headers.getSetCookie()) {
-        const [name = '', value = ''] = (line.split(';')[0] ?? '').split(/=(.*)/s)
-        jar.set(name, value)
-      }
-      const location = response.headers.get('location')
-      if (!location) throw new Error(`${url}: ${response.status} ${await response.text()}`)
-      url = new URL(location, url)
-      if (url.origin === local && url.pathname === '/') return url
-    }
-    throw new Error('too many redirects')
-  }
-}
-
-const supabase = (flowType: 'implicit' | 'pkce') => {
-  const store = new Map<string, string>()
-  return new AuthClient({
-    url: `${local}/auth/v1`,
-    flowType,
-    fetch: (url, init) => app.fetch(String(url), init),
-    autoRefreshToken: false,
-    storage: {
-      getItem: (key) => store.get(key) ?? null,
-      setItem: (key, value) => void store.set(key, value),
-      removeItem: (key) => void store.delete(key),
-    },
-  })
-}
-
 const signInWith = async (
   auth: ReturnType<typeof supabase>,
   login_hint: string,
-  go = browser(),
+  go = browser(app),
 ): Promise<URL> => {
   const { data, error } = await auth.signInWithOAuth({
     provider: 'real' as never,
@@ -136,7 +41,7 @@ const signInWith = async (
 
 describe('with a real provider and the stock client', () => {
   it('signs in by the implicit flow', async () => {
-    const auth = supabase('implicit')
+    const auth = supabase(app, 'implicit')
     const session = fragment(await signInWith(auth, 'ann'))
     const { data, error } = await auth.setSession({
       access_token: session.access_token as string,
@@ -157,7 +62,7 @@ describe('with a real provider and the stock client', () => {
   it('signs in by PKCE, and again as the same', async () => {
     const ids: string[] = []
     for (let i = 0; i < 2; i++) {
-      const auth = supabase('pkce')
+      const auth = supabase(app, 'pkce')
       const url = await signInWith(auth, 'ann')
       const { data, error } = await auth.exchangeCodeForSession(url.searchParams.get('code') ?? '')
       expect(error).toBe(null)
@@ -169,18 +74,18 @@ describe('with a real provider and the stock client', () => {
   })
 
   it('brings the refusal back', async () => {
-    const url = await signInWith(supabase('implicit'), 'refuses')
+    const url = await signInWith(supabase(app, 'implicit'), 'refuses')
     expect(fragment(url)).toEqual({ error: 'access_denied', error_description: 'No thanks' })
   })
 
   it('lets nobody in by an address that is not verified', async () => {
-    const url = await signInWith(supabase('implicit'), 'unverified')
+    const url = await signInWith(supabase(app, 'implicit'), 'unverified')
     expect(fragment(url).error_code).toBe('provider_email_needs_verification')
     expect(await app.rows('SELECT id FROM leanto_auth_users')).toEqual([])
   })
 
   it('links, lists and unlinks', async () => {
-    const auth = supabase('implicit')
+    const auth = supabase(app, 'implicit')
     const session = fragment(await signInWith(auth, 'ann'))
     await auth.setSession(session as never)
     const linked = await auth.signInWithIdToken({ provider: 'evil', token: await evil.idToken({}) })
@@ -323,7 +228,7 @@ describe('with a provider that does as it likes', () => {
       )
     const attempt = async (claimed: string | undefined, nonce: string | undefined) => {
       const token = await evil.idToken({ claims: { nonce: claimed } })
-      const { error } = await supabase('implicit').signInWithIdToken({
+      const { error } = await supabase(app, 'implicit').signInWithIdToken({
         provider: 'evil',
         token,
         ...(nonce === undefined ? {} : { nonce }),

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { namedCases } from '../kit/case-index.ts'
 
 /*
- * The index of the attacks that `auth` must stand (numbers of the project's list, sections A to E, H and M): each is named by
+ * The index of the attacks that `auth` must stand (numbers of the project's list, sections A to E, H and M, and what of F is about organisations): each is named by
  * number in the tests that play it. A test's name says `case 19` or `cases 15 and 19`.
  */
 
@@ -41,6 +41,8 @@ const cases: Record<number, string> = {
   32: 'nothing but an access token is one; aud, iss, exp and nbf hold',
   33: 'a malformed Authorization is a 401, never a 500',
   34: 'keys that a token brings along are ignored; unknown ones are asked for seldom',
+  42: 'another organisation’s ids, and another directory’s, are not there',
+  43: 'an invitation is for a proven address alone',
   52: 'a budget’s key is the address that Cloudflare saw, IPv6 by its /64',
   53: 'no field of a body rotates a key',
   54: 'no spelling of a route dodges its budget',
@@ -63,7 +65,7 @@ describe('every attack that touches what exists is played', () => {
 })
 
 it('nothing of these sections is left out', () => {
-  const sections = [...Array.from({ length: 34 }, (_, i) => i + 1), 52, 53, 54, 55, 73, 74]
+  const sections = [...Array.from({ length: 34 }, (_, i) => i + 1), 42, 43, 52, 53, 54, 55, 73, 74]
   const listed = [...Object.keys(cases), ...Object.keys(later)].map(Number)
   expect(listed.sort((a, b) => a - b)).toEqual(sections)
 })

@@ -34,6 +34,8 @@ beforeAll(async () => {
     alias: {
       leanto: `${root}src/core/index.ts`,
       'leanto/services': `${root}src/services/index.ts`,
+      'leanto/services/cache': `${root}src/services/cache/index.ts`,
+      'leanto/services/streamed': `${root}src/services/streamed/index.ts`,
     },
   })
   flare = new Miniflare(

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { Hono } from 'hono'
 import { bind, type Identity, migrate } from 'leanto'
 import { type ServiceOptions, service, services } from 'leanto/services'
+import { streamed } from 'leanto/services/streamed'
 import { libre, translate } from 'leanto/services/translate'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
@@ -83,7 +84,7 @@ async function app(options: Partial<ServiceOptions<Env>> = {}, site = 'http://lo
         auth: { header: 'authorization', value: () => 'Bearer sk-0123456789' },
         allow: [
           { method: 'GET', path: '/v1/things/:id' },
-          { method: 'POST', path: '/v1/files', body: { types: ['text/plain'] }, bytes: 100_000 },
+          { method: 'POST', path: '/v1/files', body: streamed('text/plain'), bytes: 100_000 },
         ],
         quota: { user: { requests: { day: 1_000_000 } } },
         breaker: false,

@@ -59,8 +59,8 @@ async function device(url: string, live = true) {
   return { db, heroes, state, errors }
 }
 
-async function make() {
-  const url = `${server.url}/rx-${Date.now()}-${n++}`
+async function make(kind = 'rx') {
+  const url = `${server.url}/${kind}-${Date.now()}-${n++}`
   await fetch(url, { method: 'PUT' })
   return url
 }
@@ -87,6 +87,26 @@ describe('RxDB', () => {
     const onServer = await answerOf(fetch(`${url}/hero3`))
     expect(onServer).toMatchObject({ power: 'back' })
     expect(onServer._rev).toMatch(/^3-/)
+    expect([one.errors, two.errors]).toEqual([[], []])
+    await Promise.all([one.db.close(), two.db.close()])
+  }, 60_000)
+
+  it('begins anew, page by page, where no deletion is told of what it never had', async () => {
+    const url = await make('brief')
+    const one = await device(url)
+    await one.heroes.bulkInsert(
+      Array.from({ length: 30 }, (_, i) => ({ name: `hero${i}`, power: `p${i}` })),
+    )
+    await one.heroes.find({ selector: { power: { $regex: '^p1' } } }).remove()
+    await one.state.awaitInSync()
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    const two = await device(url)
+    await expect
+      .poll(() => powers(two.heroes), { timeout: 20_000 })
+      .toEqual(await powers(one.heroes))
+    await (await one.heroes.findOne('hero2').exec())?.remove()
+    await expect.poll(() => two.heroes.findOne('hero2').exec(), { timeout: 20_000 }).toBeNull()
+    expect(Object.keys(await powers(two.heroes))).toHaveLength(18)
     expect([one.errors, two.errors]).toEqual([[], []])
     await Promise.all([one.db.close(), two.db.close()])
   }, 60_000)

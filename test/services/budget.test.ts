@@ -1,4 +1,5 @@
-import type { BudgetReached, ServiceOptions } from 'leanto/services'
+import type { ServiceOptions } from 'leanto/services'
+import { alerts, type BudgetReached } from 'leanto/services/alerts'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { clock, type Env, freshDatabase, makeBase } from '../kit/world.ts'
 import { client, counters, deepl, gateway, hello, Upstream } from './world.ts'
@@ -8,7 +9,7 @@ let ask: ReturnType<typeof client>
 let told: BudgetReached[]
 let log: ReturnType<typeof vi.spyOn>
 
-const reached = (_scope: unknown, event: BudgetReached) => void told.push(event)
+const telling = alerts((_scope, event) => void told.push(event))
 
 const make = (
   options: Partial<ServiceOptions<Env>> = {},
@@ -16,7 +17,7 @@ const make = (
 ) => {
   const one = deepl(upstream, {
     price: { request: 1 },
-    budget: { money: 10, reached },
+    budget: { money: 10, alerts: telling },
     ...options,
   })
   const base = makeBase()
@@ -78,7 +79,7 @@ describe('a budget', () => {
   })
 
   it('tells each mark once though 100 calls pass it together', async () => {
-    make({ budget: { money: 100, reached } })
+    make({ budget: { money: 100, alerts: telling } })
     await Promise.all(Array.from({ length: 150 }, (_, i) => translate('deepl', `u${i}`)))
     const percents = told.map(({ percent }) => percent)
     expect(new Set(percents).size).toBe(percents.length)
@@ -112,7 +113,7 @@ describe('a budget', () => {
       if (fails) throw new Error('no mail today')
       told.push(event)
     }
-    make({ budget: { money: 10, reached: once } })
+    make({ budget: { money: 10, alerts: alerts(once) } })
     await times(5)
     expect(log.mock.calls.flat().map(String).join()).toContain('no mail today')
     fails = false
@@ -128,7 +129,7 @@ describe('a budget', () => {
   })
 
   it('may be one of all services together', async () => {
-    make({}, { budget: { money: 5, reached } })
+    make({}, { budget: { money: 5, alerts: telling } })
     expect(await times(3, 'deepl')).toEqual([200, 200, 200])
     expect(await times(3, 'libre')).toEqual([200, 200, 503])
     expect(told.filter(({ service }) => service === null).map(({ percent }) => percent)).toEqual([

@@ -1,5 +1,7 @@
 import { env } from 'cloudflare:workers'
 import type { ServiceOptions } from 'leanto/services'
+import { cached } from 'leanto/services/cache'
+import { streamed } from 'leanto/services/streamed'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { clock, type Env, freshDatabase, makeBase } from '../kit/world.ts'
 import { client, counters, deepl, gateway, hello, Upstream } from './world.ts'
@@ -9,7 +11,8 @@ let second: Upstream
 let ask: ReturnType<typeof client>
 let log: ReturnType<typeof vi.spyOn>
 
-const cache = { seconds: 600, per: 'shared' as const }
+const rule = { seconds: 600, per: 'shared' as const }
+const cache = cached(rule)
 
 const make = (options: Partial<ServiceOptions<Env>> = {}, base = makeBase()) => {
   const module = gateway(
@@ -93,7 +96,7 @@ describe('the cache', () => {
   })
 
   it('gives one user’s answer to nobody else where it is per user', async () => {
-    make({ cache: { seconds: 600, per: 'user' } })
+    make({ cache: cached({ seconds: 600, per: 'user' }) })
     await translate('ada')
     await translate('bob')
     await translate('ada')
@@ -134,7 +137,7 @@ describe('the cache', () => {
     make({
       allow: [
         { method: 'GET', path: '/v2/usage', cache: false },
-        { method: 'POST', path: '/v2/document', body: { types: ['text/plain'] } },
+        { method: 'POST', path: '/v2/document', body: streamed('text/plain') },
       ],
     })
     for (let i = 0; i < 2; i++) {
@@ -174,7 +177,7 @@ describe('calls for the same thing at the same time', () => {
   })
 
   it('are as many where they are per user', async () => {
-    make({ cache: { seconds: 600, per: 'user' } })
+    make({ cache: cached({ seconds: 600, per: 'user' }) })
     await Promise.all(Array.from({ length: 9 }, (_, i) => translate(`u${i % 3}`)))
     expect(upstream.seen).toHaveLength(3)
   })
@@ -192,7 +195,7 @@ describe('calls for the same thing at the same time', () => {
 
 describe('a fallback', () => {
   it('is the last answer, as long as it may be one', async () => {
-    make({ fallback: 'stale', cache: { ...cache, stale: 3600 } })
+    make({ fallback: 'stale', cache: cached({ ...rule, stale: 3600 }) })
     const first = await translate()
     clock.advance(700)
     upstream.answer = fails

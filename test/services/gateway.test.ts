@@ -179,10 +179,27 @@ describe('only what is declared passes', () => {
     expect(new URL(upstream.last.request.url).search).toBe('?page=a%26key%3Db')
   })
 
-  it('answers HEAD by 405: its price would be paid for nothing', async () => {
+  it('answers HEAD by 405: its price would be paid for nothing (case 60)', async () => {
     const { status } = await ask('/deepl/v2/glossaries/g', { method: 'HEAD', token: 'ada' })
     expect(status).toBe(405)
     expect(upstream.seen).toEqual([])
+  })
+
+  it('asks for all of an answer, and shows a part or a failure no other way (case 60)', async () => {
+    const get = (headers = {}) => ask('/deepl/v2/glossaries/g', { token: 'ada', headers })
+    for (const status of [200, 206, 404]) {
+      upstream.answer = () =>
+        new Response('<svg onload="alert(1)"/>', {
+          status,
+          headers: { 'content-type': 'image/svg+xml', 'content-range': 'bytes 0-1/2' },
+        })
+      const { headers } = await get({ range: 'bytes=0-1', 'if-range': '"a"' })
+      expect(headers.get('content-security-policy')).toBe("default-src 'none'; sandbox")
+      expect(headers.get('x-content-type-options')).toBe('nosniff')
+      expect(headers.get('content-range')).toBeNull()
+      expect(upstream.last.request.headers.get('range')).toBeNull()
+      expect(upstream.last.request.headers.get('if-range')).toBeNull()
+    }
   })
 })
 

@@ -1,5 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { service, services } from 'leanto/services'
+import { cached } from 'leanto/services/cache'
+import { streamed } from 'leanto/services/streamed'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { freshDatabase, makeBase } from '../kit/world.ts'
 import { client, deepl, gateway, hello, key, people, Upstream } from './world.ts'
@@ -82,7 +84,7 @@ describe('a service is refused', () => {
     ['with dots', allow({ path: '/v1/../admin' }), '"/v1/../admin"'],
     ['with an encoded path', allow({ path: '/v1/%2e%2e' }), '"/v1/%2e%2e"'],
     ['with a query in its path', allow({ path: '/v1?x=1' }), '"/v1?x=1"'],
-    ['with a GET that has a body', allow({ body: { types: ['text/plain'] } }), 'a body'],
+    ['with a GET that has a body', allow({ body: streamed('text/plain') }), 'a body'],
     [
       'with the key’s parameter open',
       { ...allow({ query: ['key'] }), auth: { query: 'key', value: () => key } },
@@ -100,8 +102,7 @@ describe('a service is refused', () => {
     ['with a budget of nothing', { budget: { money: 0 }, price: { request: 1 } }, 'more than 0'],
     ['with an amount that is none', { quota: { user: { requests: { day: -1 } } } }, 'day: -1'],
     ['with a period that is none', { quota: { user: { requests: { week: 1 } } } as never }, 'week'],
-    ['with a cache of nobody', { cache: { seconds: 60 } as never }, '`cache.per`'],
-    ['with a cache that KV cannot keep', { cache: { seconds: 5, per: 'shared' as const } }, '60'],
+    ['with a cache that is only described', { cache: { seconds: 60 } as never }, '`cache`'],
     ['with a fallback on no cache', { fallback: 'stale' as const }, 'cache'],
     ...['Cookie', 'authorization', 'apikey', 'host', 'x-forwarded-for', 'cf-ray', 'a b'].map(
       (name): [string, object, string] => [
@@ -167,6 +168,14 @@ describe('the host’s own calls', () => {
     expect(up.seen).toHaveLength(3)
   })
 
+  it.each([
+    [{ seconds: 60 }, '`per`'],
+    [{ seconds: 5, per: 'shared' }, '60'],
+    [{ per: 'user' }, '`seconds`'],
+  ])('cannot be kept by %o', (options, says) => {
+    expect(() => cached(options as never)).toThrow(says)
+  })
+
   it('keep two tenants apart: quotas, breakers and waiting calls (case 70)', async () => {
     const log = vi.spyOn(console, 'error').mockImplementation(() => {})
     const up = new Upstream()
@@ -178,7 +187,7 @@ describe('the host’s own calls', () => {
     }
     const one = deepl(up, {
       breaker: { failures: 1, seconds: 30 },
-      cache: { seconds: 60, per: 'shared' },
+      cache: cached({ seconds: 60, per: 'shared' }),
     })
     const kv = { get: async () => null, put: async () => {}, delete: async () => {} }
     const tenant = { db: env.DB as unknown }

@@ -8,6 +8,7 @@ import {
   translate,
   workersAi,
 } from 'leanto/services/translate'
+import { usage } from 'leanto/services/usage'
 import { type Env, makeBase } from '../kit/world.ts'
 import { client, people } from './world.ts'
 
@@ -92,6 +93,7 @@ export function translator(
   const module = services<Env>(base, {
     identity: people,
     parts: [
+      usage(),
       translate({ providers: list, quota: { user: { units: { month: 100_000 } } }, ...options }),
     ],
   })

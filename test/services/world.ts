@@ -9,6 +9,8 @@ import {
   service,
   services,
 } from 'leanto/services'
+import { streamed } from 'leanto/services/streamed'
+import { type UsagePart, usage } from 'leanto/services/usage'
 import * as v from 'valibot'
 import { type Ask, type Env, makeBase, site, testSecret } from '../kit/world.ts'
 
@@ -61,7 +63,7 @@ export const deepl = (upstream: Upstream, options: Partial<ServiceOptions<Env>> 
     allow: [
       { method: 'POST', path: '/v2/translate', body: texts },
       { method: 'GET', path: '/v2/glossaries/:id', query: ['page'] },
-      { method: 'POST', path: '/v2/document', body: { types: ['text/plain'] }, bytes: 1000 },
+      { method: 'POST', path: '/v2/document', body: streamed('text/plain'), bytes: 1000 },
     ],
     quota: { user: { requests: { minute: 100 } } },
     fetch: upstream.fetch,
@@ -72,15 +74,19 @@ export const deepl = (upstream: Upstream, options: Partial<ServiceOptions<Env>> 
 
 export const gateway = (
   declared: NonNullable<ServicesOptions<Env>['services']>,
-  options: Partial<ServicesOptions<Env>> = {},
+  { parts = [], ...options }: Partial<ServicesOptions<Env>> = {},
   base: Base<Env> = makeBase(),
-): Services =>
-  services(base, {
+): Services & { usage: UsagePart['of'] } => {
+  const told = usage()
+  const module = services(base, {
     identity: people,
     services: declared,
     organisation: (who) => who.claims.org as string | undefined,
+    parts: [told, ...parts],
     ...options,
   })
+  return Object.freeze({ ...module, usage: told.of })
+}
 
 export interface Answer {
   status: number

@@ -109,7 +109,10 @@ const overrun = sync(makeBase(), {
 conforms('sync', {
   make: makeDocs,
   mount: at,
-  migrations: { '0001_sync': 'Ch_T5jjUD9TVlPWCF0TS_lStOXZDabDYY1uWTkiCn8I' },
+  migrations: {
+    '0001_sync': 'Ch_T5jjUD9TVlPWCF0TS_lStOXZDabDYY1uWTkiCn8I',
+    '0002_reduced': 'xnOvAbSHFDhRi-g3JX0PlRPAfnr2jlpdyTiC6VzZAMU',
+  },
   codeOf: (code) => code,
   async prepare(world) {
     world.tokens = { owner: alice, stranger: bob }
@@ -133,6 +136,9 @@ conforms('sync', {
     row('GET /_uuids', '/_uuids?count=3', all(200)),
     row('GET /_all_dbs', '/_all_dbs', all(200)),
     row('GET /_session', '/_session', all(200)),
+    row('GET /_dbs_info', '/_dbs_info', all(200)),
+    row('POST /_dbs_info', '/_dbs_info', all(200), post({ keys: ['club'] })),
+    row('GET /_active_tasks', '/_active_tasks', all(200)),
     row('POST /_session', '/_session', all(404), post({ name: 'a', password: 'b' })),
     ...['/:db', '/:db/'].flatMap((path) => [
       row(`GET ${path}`, path.replace(':db', 'club'), reads()),
@@ -145,6 +151,18 @@ conforms('sync', {
     ...both('/:db/_design_docs', reads()),
     ...both('/:db/_local_docs', reads()),
     row('POST /:db/_all_docs/queries', '/club/_all_docs/queries', reads(), post({ queries: [{}] })),
+    row(
+      'POST /:db/_design_docs/queries',
+      '/club/_design_docs/queries',
+      reads(),
+      post({ queries: [{}] }),
+    ),
+    row(
+      'POST /:db/_local_docs/queries',
+      '/club/_local_docs/queries',
+      reads(),
+      post({ queries: [{}] }),
+    ),
     row('POST /:db/_bulk_docs', '/club/_bulk_docs', writes(), post({ docs: [{ a: 1 }] })),
     row('POST /:db/_bulk_get', '/club/_bulk_get', reads(), post({ docs: [{ id: 'old' }] })),
     row('POST /:db/_revs_diff', '/club/_revs_diff', reads(), post({ old: ['1-a'] })),
@@ -158,6 +176,12 @@ conforms('sync', {
     row('POST /:db/_explain', '/club/_explain', reads(), post({ selector: {} })),
     row('GET /:db/_index', '/club/_index', reads()),
     row('POST /:db/_index', '/club/_index', writes(200), post({ index: { fields: ['a'] } })),
+    row(
+      'POST /:db/_index/_bulk_delete',
+      '/club/_index/_bulk_delete',
+      writes(200),
+      post({ docids: ['mango'] }),
+    ),
     row('DELETE /:db/_index/:ddoc/:type/:name', '/club/_index/mango/json/by-n', writes(200), {
       method: 'DELETE',
     }),
@@ -181,6 +205,10 @@ conforms('sync', {
       all(200),
       post({ queries: [{}] }),
     ),
+    row('GET /:db/_design/:ddoc/_info', '/club/_design/mango/_info', reads()),
+    row('POST /:db/_view_cleanup', '/club/_view_cleanup', writes(202), post({})),
+    row('POST /:db/_missing_revs', '/club/_missing_revs', reads(), post({ old: ['1-a'] })),
+    row('POST /:db/_compact/:ddoc', '/club/_compact/mango', writes(202), post({})),
     row('POST /:db/_purge', '/club/_purge', writes(), (world) => post({ old: [rev(world)] })),
     row('POST /:db/_compact', '/club/_compact', writes(202), post({})),
     ...documents('/:db/_local/:id', '/club/_local/'),
@@ -195,21 +223,19 @@ conforms('sync', {
   ],
   faults: {
     bad_request: asOwner('/club/_bulk_docs', post({})),
-    illegal_database_name: asOwner('/Club'),
+    illegal_database_name: asOwner('/Club', { method: 'PUT' }),
     illegal_docid: asOwner('/club/_bulk_docs', post({ docs: [{ _id: '_x' }] })),
     doc_validation: asOwner('/club/x', put({ _nothing: 1 })),
     query_parse_error: asOwner('/club/_all_docs?limit=many'),
     invalid_selector_json: asOwner('/club/_find', post({ selector: 1 })),
     invalid_operator: asOwner('/club/_find', post({ selector: { a: { $no: 1 } } })),
     bad_arg: asOwner('/club/_find', post({ selector: { a: { $in: 1 } } })),
-    missing_required_key: asOwner('/club/_find', post({})),
-    invalid_sort_json: asOwner('/club/_find', post({ selector: {}, sort: 1 })),
-    no_usable_index: asOwner('/club/_find', post({ selector: {}, sort: ['zzz'] })),
     unauthorized: (world) => world.ask(`${at}/club`),
     forbidden: (world) => world.ask(`${at}/club/x`, { token: bob, ...put({}) }),
     not_found: asOwner('/club/nothing'),
     method_not_allowed: asOwner('/club/_changes', { method: 'PUT' }),
     conflict: asOwner('/club/old', put({})),
+    missing_rev: asOwner('/club/old/a.txt?rev=7-x', { method: 'DELETE' }),
     async checkpoint_expired(world) {
       await env.DB.prepare(
         `UPDATE leanto_sync_databases SET floor_seq = 2 WHERE name = 'club'`,

@@ -162,6 +162,6 @@ describe('validate_doc_update', () => {
     const list = Array.from({ length: 20 }, (_, n) => ({ _id: `n${n}` }))
     const { cost } = await measure('/db/_bulk_docs', { body: { docs: list } })
     expect([cost.trips, cost.rowsWritten]).toEqual([2, 41])
-    expect(cost.rowsRead).toBe(9 + 7 * 20 + 2)
+    expect(cost.rowsRead).toBe(13 + 7 * 20 + 2)
   })
 })

@@ -106,7 +106,10 @@ describe('views', () => {
   it('reduce in parts and again what comes of them, where there are many rows', async () => {
     await bulk(Array.from({ length: 1200 }, (_, n) => ({ _id: `q${n}`, n })))
     expect((await view('keyed?startkey=0'))[1].rows).toEqual([
-      { key: null, value: { again: true, of: [500, 500, 212] } },
+      {
+        key: null,
+        value: { again: true, of: [...Array.from({ length: 11 }, () => 100), 12, 100] },
+      },
     ])
     expect((await view('pairs'))[1].rows).toEqual([{ key: null, value: 1212 }])
   })
@@ -151,7 +154,6 @@ describe('views', () => {
       /^Compilation of the map function in the 'a' view failed: SyntaxError/,
     ],
     [{ views: { a: { map: '1 + 1' } } }, /does not eval to a function/],
-    [{ views: { a: { map: 5 } } }, /does not eval to a function/],
     [
       { views: { a: { map: 'function () {}', reduce: 'nope(' } } },
       /the reduce function in the 'a' view/,
@@ -202,7 +204,7 @@ describe('views', () => {
   it('cost one trip to read the design document beside what a view costs', async () => {
     await view('city')
     const { cost } = await measure('/db/_design/all/_view/city')
-    expect([cost.trips, cost.rowsRead, cost.rowsWritten]).toEqual([2, 20, 0])
+    expect([cost.trips, cost.rowsRead, cost.rowsWritten]).toEqual([2, 14, 0])
     const { cost: custom } = await measure('/db/_design/all/_view/pairs?group_level=1')
     expect(custom.trips).toBeGreaterThan(2)
     expect((await measure('/db/_design/all/_view/pairs?group_level=1')).cost.trips).toBe(2)
@@ -260,7 +262,7 @@ describe('filters', () => {
     const missing = (reason: string) => [404, { error: 'not_found', reason }]
     expect(await changes('filter=none/x')).toEqual(missing('missing'))
     expect(await changes('filter=empty/x')).toEqual(missing('missing json key: filters'))
-    expect(await changes('filter=f/__proto__')).toEqual(missing('missing json key: filters'))
+    expect(await changes('filter=f/__proto__')).toEqual(missing('missing json key: __proto__'))
     expect(await changes('filter=_view&view=empty/x')).toEqual(missing('missing json key: views'))
     expect(await changes('filter=_view&view=none/x')).toEqual(missing('missing'))
     expect((await changes('filter=nothing'))[0]).toBe(400)

@@ -1,6 +1,7 @@
 import type { Base, Identity } from 'leanto'
 import { owned, type Rules, shared, sync, unauthorized } from 'leanto/sync'
 import { find } from 'leanto/sync/find'
+import { snapshot } from 'leanto/sync/snapshot'
 import { upkeep } from 'leanto/sync/upkeep'
 import { coreFaults } from '../../src/core/fault.ts'
 import { apiKeys, guest } from '../../src/core/identity.ts'
@@ -44,7 +45,7 @@ const rules: Rules = {
 export const makeDocs = (base: Base<Env>) =>
   sync(base, {
     identity: people,
-    parts: [find, upkeep],
+    parts: [find, upkeep, snapshot],
     databases: {
       notes: owned(),
       /** Alice's: others only read, guests do not. */

@@ -1,5 +1,6 @@
 import type { Api } from './api.ts'
 import { busy, button, byId, complain, input, part, say } from './dom.ts'
+import { clearPasskeys, passkeys } from './passkeys.ts'
 import { inWords } from './words.ts'
 
 const dialog = byId('account', HTMLDialogElement)
@@ -8,9 +9,12 @@ const fresh = input('fresh')
 const [go, problem] = [button('change-go'), part('change-problem')]
 
 export function account(api: Api) {
+  const keys = passkeys(api)
   button('account-open').addEventListener('click', () => {
     form.reset()
     complain(problem, '')
+    clearPasskeys()
+    void keys.show()
     input('change-user').value = part('who').textContent ?? ''
     part('account-who').textContent = part('who').textContent
     dialog.showModal()
@@ -47,5 +51,6 @@ export function account(api: Api) {
 
 export const closeAccount = () => {
   form.reset()
+  clearPasskeys()
   dialog.close()
 }

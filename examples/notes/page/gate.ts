@@ -1,11 +1,12 @@
 import type { Api } from './api.ts'
 import { busy, button, byId, complain, input, part } from './dom.ts'
+import { canUsePasskeys, offerPasskeys, signInWithPasskey, stopOffering } from './passkey-entry.ts'
 import { inWords } from './words.ts'
 
 const form = byId('entry', HTMLFormElement)
 const [email, password] = [input('email'), input('password')]
 const [problem, hint] = [part('entry-problem'), part('password-hint')]
-const [go, other] = [button('entry-go'), button('entry-switch')]
+const [go, other, byPasskey] = [button('entry-go'), button('entry-switch'), button('entry-passkey')]
 
 let isNew = false
 
@@ -17,11 +18,25 @@ function show(signUp: boolean) {
   other.textContent = signUp ? 'Sign in' : 'Create an account'
   password.autocomplete = signUp ? 'new-password' : 'current-password'
   hint.hidden = !signUp
+  byPasskey.hidden = signUp || !canUsePasskeys
   complain(problem, '')
 }
 
+let offer = () => {}
+
 /** Sign-in and sign-up: one form, two faces. Who gets in is told by the client's own events. */
 export function gate(api: Api) {
+  offer = () => void offerPasskeys(api, (error) => complain(problem, inWords(error)))
+  byPasskey.addEventListener('click', async () => {
+    if (byPasskey.disabled) return
+    complain(problem, '')
+    const { error } = await busy(byPasskey, 'Waiting for your device…', () =>
+      signInWithPasskey(api),
+    )
+    if (!error) return
+    complain(problem, inWords(error))
+    offer()
+  })
   other.addEventListener('click', () => {
     show(!isNew)
     ;(email.value ? password : email).focus()
@@ -57,9 +72,11 @@ export function openGate(words = '') {
   password.value = ''
   complain(problem, words)
   ;(email.value ? password : email).focus()
+  offer()
 }
 
-/** No password stays in a page that is left open. */
+/** No password stays in a page that is left open, nor an offer to come in as someone else. */
 export function closeGate() {
   password.value = ''
+  stopOffering()
 }

@@ -18,6 +18,17 @@ const byCode: Record<string, string> = {
   signup_disabled: 'New accounts are not taken here at the moment.',
   user_banned: 'This account is closed.',
   over_request_rate_limit: 'Too many tries. Wait a minute, then try again.',
+  webauthn_credential_not_found:
+    'This passkey is not known here any more. Use another, or your password.',
+  webauthn_challenge_expired: 'That took too long. Try again.',
+  webauthn_challenge_not_found: 'That took too long. Try again.',
+  webauthn_verification_failed: 'This passkey was not accepted. Use another, or your password.',
+  webauthn_credential_exists: 'This device has a passkey for your notes already.',
+  ERROR_AUTHENTICATOR_PREVIOUSLY_REGISTERED: 'This device has a passkey for your notes already.',
+  ERROR_PASSTHROUGH_SEE_CAUSE_PROPERTY:
+    'Your device gave no passkey. Try again, or use your password.',
+  ERROR_CEREMONY_ABORTED: 'Your device gave no passkey. Try again, or use your password.',
+  too_many_passkeys: 'You have as many passkeys as you may. Delete one first.',
   quota_exceeded: 'You have translated as much as you may for now.',
   too_large: 'This note is too long to be translated.',
   no_translator: 'This server has no translator, so nothing was translated.',

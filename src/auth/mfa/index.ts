@@ -10,6 +10,7 @@ import { mfaRoutes } from './routes.ts'
 
 export type { Factor, FactorType } from './factor.ts'
 export { mfaFaults } from './faults.ts'
+export { movedFactors } from './moved.ts'
 
 /** A code that was shown for a factor, before it counts. */
 export interface VerificationAttempt {
@@ -134,6 +135,7 @@ export function mfa(options: MfaOptions = {}): AuthPart {
       })
     },
     ...(enforce ? pending : {}),
+    moves: 'factors',
     removed: (scope, userId) => [
       scope.db
         .prepare(

@@ -114,7 +114,7 @@ const verifyFactor =
 const codesStatus =
   ({ callerOf }: Doors): Handler =>
   async (scope, c) =>
-    ok(await recoveryCodesStatus(scope, await callerOf(scope, c.req.raw)))
+    ok(await recoveryCodesStatus(scope, await callerOf(scope, c.req.raw, { acted: true })))
 
 const generateCodes =
   ({ settings, callerOf }: Doors, mfa: MfaSettings): Handler =>

@@ -111,9 +111,10 @@ export async function mayAnswer(
     ...Object.assign({}, ...parts.map((part) => part.claims?.(user, { ...row }))),
   }
   const principal = { id: user.id, role: 'authenticated', claims } as const
+  if (claims.act !== undefined) throw authFaults.no_authorization({ status: 403 })
   for (const { admit, beforeUpdate } of parts) {
     beforeUpdate?.(row as never, { grant }, { aal: row.aal })
-    await admit?.(settings, scope, principal)
+    await admit?.(settings, scope, principal, undefined)
   }
 }
 

@@ -120,7 +120,7 @@ async function bearerOf(
   await requireHeld(server, scope, principal, request)
   // What this part itself asks of a token for the whole app is none of a resource's.
   for (const { name, admit } of settings.parts)
-    if (name !== partName) await admit?.(settings, scope, principal)
+    if (name !== partName) await admit?.(settings, scope, principal, request)
   return principal
 }
 

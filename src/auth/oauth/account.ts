@@ -16,6 +16,8 @@ export interface Arriving {
   emailOptional: boolean
   /** Links to this user, who asked for it. */
   caller?: Caller | undefined
+  /** That the provider is open, if that may change. */
+  isOpen?: Condition | undefined
 }
 
 /** Whom to look for: values, or SQL that answers them. */
@@ -77,7 +79,7 @@ export const foundIn = (results: readonly QueryResult[]): Found =>
  * Decides whose account it is. The key is provider and subject; an address only ever links where both sides have proven
  * it (cases 1 to 3, 6).
  *
- * @param guard What else a link depends on, at the moment of its write.
+ * @param guard What else an identity depends on, at the moment of its write.
  * @throws {Fault} `user_banned`, `identity_already_exists`, `user_not_found`, `session_not_found`, `email_exists`,
  * `user_already_exists`, `provider_email_needs_verification`, `signup_disabled`.
  */
@@ -86,14 +88,14 @@ export function decide(
   scope: Scope,
   arriving: Arriving,
   found: Found,
-  guard?: Condition,
+  guard: Condition = arriving.isOpen ?? condition('1'),
 ): Plan {
   const { person, emailOptional, caller } = arriving
   if (caller) {
     const target = linkTarget(scope, arriving, found)
     return linkByHand(settings, scope, person, {
       user: target,
-      guard: and(mayChange(scope, caller), ...(guard ? [guard] : [])),
+      guard: and(mayChange(scope, caller), guard),
     })
   }
   const [owner, neighbour] = found
@@ -102,14 +104,14 @@ export function decide(
     return signIn(scope, person, owner)
   }
   if (neighbour) refuseBanned(scope, neighbour)
-  if (neighbour && isProven(settings, neighbour)) return link(scope, person, neighbour)
+  if (neighbour && isProven(settings, neighbour)) return link(scope, person, neighbour, guard)
   if (!person.verified && !emailOptional) throw unverified(person)
   if (!settings.signUp) throw authFaults.signup_disabled()
-  if (!neighbour) return signUp(scope, person, [])
-  if (isOpen(neighbour)) return adopt(settings, scope, person, neighbour)
+  if (!neighbour) return signUp(scope, person, [], guard)
+  if (isOpen(neighbour)) return adopt(settings, scope, person, { user: neighbour, guard })
   // Where addresses count without proof, an account may be in use: it keeps its address, and is not linked.
   if (neighbour.email_confirmed_at !== null) throw authFaults.user_already_exists()
-  return signUp(scope, person, release(scope, neighbour))
+  return signUp(scope, person, release(scope, neighbour, guard), guard)
 }
 
 /** Who an identity is linked to by hand. @throws {Fault} what stands against it. */

@@ -1,5 +1,7 @@
+import type { Statement } from '../../core/database.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Scope } from '../../core/scope.ts'
+import { and } from '../condition.ts'
 import { authFaults } from '../faults.ts'
 import { sendMail } from '../mails.ts'
 import { happened } from '../part.ts'
@@ -8,6 +10,7 @@ import { type AuthMethod, answerSession, type Client, startSession } from '../se
 import type { Settings } from '../settings.ts'
 import type { Session, SessionRow, UserRow } from '../wire.ts'
 import { type Arriving, decide, foundIn, look, soughtOf } from './account.ts'
+import { oauthFaults } from './faults.ts'
 import type { Plan } from './plans.ts'
 
 export const mostLooks = 4
@@ -37,7 +40,11 @@ export async function arrive(
   let asked = false
   for (let looks = 0; looks < mostLooks; looks++) {
     const read = look(settings, scope, soughtOf(scope, arriving))
-    const found = foundIn(await settings.keys.batch(scope, read))
+    // Why nothing was stored the first time.
+    if (looks > 0) read.push(...asksOpen(scope, arriving))
+    const results = await settings.keys.batch(scope, read)
+    if (results[3]?.results[0]?.open === 0) throw oauthFaults.provider_disabled()
+    const found = foundIn(results)
     const plan = decide(settings, scope, arriving, found)
     // At whichever look it comes to that: an account may be gone since the first one.
     if (plan.what === 'signedUp' && !asked) {
@@ -55,6 +62,9 @@ export async function arrive(
   throw authFaults.conflict()
 }
 
+const asksOpen = (scope: Scope, { isOpen }: Arriving): Statement[] =>
+  isOpen ? [scope.db.prepare(`SELECT ${isOpen.sql} AS open`).bind(...isOpen.values)] : []
+
 /** @returns `undefined` if the address was taken between the look and the write, which was rolled back. */
 export function unlessTaken(error: unknown): undefined {
   if (error instanceof Fault || !/UNIQUE/.test(String(error))) throw error
@@ -64,10 +74,11 @@ export function unlessTaken(error: unknown): undefined {
 async function admit(
   settings: Settings,
   scope: Scope,
-  { challenge, data, client, person, method = 'oauth' }: Arrive,
+  { challenge, data, client, person, isOpen, method = 'oauth' }: Arrive,
   plan: Plan,
 ): Promise<{ session: Session } | { code: string } | undefined> {
-  const { user, statements } = plan
+  const { statements } = plan
+  const user = isOpen ? and(plan.user, isOpen) : plan.user
   if (challenge) {
     const { code, statement } = await issueAuthCode(scope, {
       challenge,

@@ -2,15 +2,16 @@ import { Fault } from '../../core/fault.ts'
 import type { Scope } from '../../core/scope.ts'
 import { equal, open, seal } from '../../core/secret.ts'
 import { fragmentOf } from '../message-routes.ts'
-import { type ExchangeCode, type FlowRow, takeFlow } from '../pkce.ts'
+import { type ExchangeCode, type FlowRow, flowProvider, takeFlow } from '../pkce.ts'
 import { withParameters } from '../redirect.ts'
 import type { Client } from '../session.ts'
 import type { Settings } from '../settings.ts'
 import type { Session } from '../wire.ts'
 import { arrive } from './arrive.ts'
 import { flowCookie, flowSecret, isState } from './cookie.ts'
-import { callbackOf, flowKind, flowPurpose, type Kept, linkKind, providerOf } from './depart.ts'
+import { callbackOf, flowKind, flowPurpose, type Kept, linkKind } from './depart.ts'
 import { oauthFaults } from './faults.ts'
+import { providerOf, storeOf } from './find.ts'
 import { dropLink, findByCode, findByForm, type HeldLink, holdLink, linkHeld } from './held-link.ts'
 import type { LinkQuestion } from './link-page.ts'
 import { personOf } from './person.ts'
@@ -66,7 +67,7 @@ export async function callback(settings: Settings, scope: Scope, input: Callback
   let target = settings.site(scope)
   const cookies: string[] = []
   try {
-    const taken = await take(scope, input, cookies)
+    const taken = await take(settings, scope, input, cookies)
     target = taken.flow.redirect_to ?? target
     return { ...(await finish(settings, scope, input, taken, target)), cookies }
   } catch (error) {
@@ -79,9 +80,12 @@ interface Taken {
   kept: Kept
   /** Whether it began in this browser. */
   bound: boolean
+  /** The provider's, if it is a stored one. */
+  stored: unknown
 }
 
 async function take(
+  settings: Settings,
   scope: Scope,
   { request, parameters }: Callback,
   cookies: string[],
@@ -92,28 +96,32 @@ async function take(
     throw oauthFaults.bad_oauth_callback({ message: 'OAuth state parameter missing' })
   if (states.length !== 1 || !isState(state)) throw oauthFaults.bad_oauth_state()
   const secret = flowSecret(scope, request, state)
-  const statement = await takeFlow(scope, {
+  const ids = {
     [linkKind]: state,
     ...(secret === undefined ? {} : { [flowKind]: state + secret }),
-  })
-  const flow = await statement.first<FlowRow>()
+  }
+  const statement = await takeFlow(scope, ids)
+  const store = storeOf(settings)
+  const select = store?.select(scope, await flowProvider(Object.values(ids)))
+  const results = await scope.db.batch(select ? [select, statement] : [statement])
+  const flow = results.at(-1)?.results[0] as FlowRow | undefined
   const keep = flow && (await open(scope, flowPurpose, flow.data ?? ''))
   if (!keep) throw oauthFaults.bad_oauth_state()
   const kept = JSON.parse(keep) as Kept
   const bound = !kept.link || (await equal(kept.link.secret, secret ?? ''))
   const formPost = request.method === 'POST'
   if (bound) cookies.push(flowCookie(scope, { state, secret: '', formPost }, 0))
-  return { flow, kept, bound }
+  return { flow, kept, bound, stored: select && results[0]?.results[0] }
 }
 
 async function finish(
   settings: Settings,
   scope: Scope,
   { parameters, client, network }: Callback,
-  { flow, kept, bound }: Taken,
+  { flow, kept, bound, stored }: Taken,
   target: string,
 ): Promise<Omit<Answer, 'cookies'>> {
-  const provider = providerOf(settings, flow.provider)
+  const provider = await providerOf(settings, scope, flow.provider, stored)
   const refused = parameters.get('error')
   if (refused !== null) throw new Refused(refused, parameters.get('error_description'))
   if (!parameters.get('code')) throw oauthFaults.bad_oauth_callback()
@@ -128,6 +136,7 @@ async function finish(
   const arriving = {
     person: personOf(provider.name, arrival.profile),
     emailOptional: provider.emailOptional ?? false,
+    isOpen: provider.isOpen,
     caller: link?.caller,
   }
   if (link && !bound) {

@@ -1,14 +1,14 @@
 import type { Scope } from '../../core/scope.ts'
 import { randomToken, seal } from '../../core/secret.ts'
 import { checkSpent, flowBudgets, spendAll, within } from '../budget.ts'
-import { and } from '../condition.ts'
+import { and, condition } from '../condition.ts'
 import { refuseProvider } from '../identity-routes.ts'
 import { readChallenge, startFlow } from '../pkce.ts'
 import { checkRedirect } from '../redirect.ts'
 import type { Caller } from '../session.ts'
 import type { Settings } from '../settings.ts'
 import { flowCookie, splitFlow } from './cookie.ts'
-import type { OAuthProvider } from './provider.ts'
+import { seek } from './find.ts'
 
 export const flowKind = 'oauth'
 /** Of a flow that links: known by its `state` alone. */
@@ -35,13 +35,6 @@ export interface Kept {
 
 export const callbackOf = (settings: Settings, scope: Scope) => `${settings.issuer(scope)}/callback`
 
-/** @throws {Fault} `validation_failed` (400), as GoTrue has it. */
-export function providerOf(settings: Settings, name: string | null | undefined): OAuthProvider {
-  const wanted = (name ?? '').toLowerCase()
-  const found = settings.parts.find((part) => part.provider?.name === wanted)?.provider
-  return found ? (found as OAuthProvider) : refuseProvider(wanted)
-}
-
 export interface Depart {
   /** Of the client's request, as GoTrue has it. */
   query: URLSearchParams
@@ -52,7 +45,8 @@ export interface Depart {
 }
 
 /**
- * Begins a sign-in, or the linking of an identity to `caller`. One trip.
+ * Begins a sign-in, or the linking of an identity to `caller`. One trip, which reads a stored provider as well: that it is open
+ * guards the flow.
  *
  * @returns Where to lead the browser, and the cookie that binds it.
  * @throws {Fault} `validation_failed`, `rate_limited`.
@@ -62,7 +56,8 @@ export async function depart(
   scope: Scope,
   { query, caller, network }: Depart,
 ): Promise<{ url: string; cookie: string }> {
-  const provider = providerOf(settings, query.get('provider'))
+  const name = query.get('provider')?.toLowerCase()
+  const sought = seek(settings, name) ?? refuseProvider(name)
   const challenge = readChallenge(query.get('code_challenge'), query.get('code_challenge_method'))
   const redirectTo = checkRedirect(settings, scope, query.get('redirect_to'))
   const id = randomToken()
@@ -71,25 +66,43 @@ export async function depart(
   for (const [key, value] of query)
     if (!reserved.has(key.toLowerCase()) && key.length <= 64 && value.length <= 1024)
       parameters[key] = value
-  const { url, keep } = await provider.start(scope, {
+  const departure = {
     redirectUri: callbackOf(settings, scope),
     state,
     scopes: (query.get('scopes') ?? '').split(/[\s,]+/).filter(Boolean),
     parameters,
-  })
+  }
+  const started =
+    'provider' in sought
+      ? await sought.provider.start(scope, departure)
+      : { keep: sought.store.keep() }
+  const { keep } = started
   const kept: Kept = caller ? { keep, link: { caller, secret } } : { keep }
   const budgets = flowBudgets(settings, scope, network)
   const flow = await startFlow(scope, caller ? state : id, {
     kind: caller ? linkKind : flowKind,
-    provider: provider.name,
+    provider: 'provider' in sought ? sought.provider.name : sought.name,
     challenge,
     redirectTo,
     data: await seal(scope, flowPurpose, JSON.stringify(kept)),
     ...(caller ? { userId: caller.userId } : {}),
     seconds: flowSeconds,
-    guard: and(...budgets.map(within)),
+    guard: and(
+      ...budgets.map(within),
+      ...('store' in sought ? [sought.store.isOpen(sought.name)] : []),
+    ),
   })
-  checkSpent(scope, budgets, await scope.db.batch([...spendAll(scope, budgets), flow]))
+  const results = await scope.db.batch([
+    ...spendAll(scope, budgets),
+    flow,
+    ...('store' in sought ? [sought.store.select(scope, condition('?', sought.name))] : []),
+  ])
+  checkSpent(scope, budgets, results)
+  const provider =
+    'provider' in sought
+      ? sought.provider
+      : await sought.store.read(scope, sought.name, results.at(-1)?.results[0])
+  const { url } = 'url' in started ? started : await provider.start(scope, { ...departure, keep })
   return {
     url,
     cookie: flowCookie(scope, { state, secret, formPost: provider.formPost }, flowSeconds),

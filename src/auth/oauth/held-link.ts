@@ -18,7 +18,7 @@ import {
   soughtOf,
 } from './account.ts'
 import { mostLooks, tell, unlessTaken } from './arrive.ts'
-import { providerOf } from './depart.ts'
+import { providerOf, storeOf } from './find.ts'
 import { type LinkQuestion, questionOf } from './link-page.ts'
 import type { Person } from './person.ts'
 
@@ -65,7 +65,7 @@ export async function holdLink(
   scope: Scope,
   input: HoldLink,
 ): Promise<{ token: string; question: LinkQuestion }> {
-  const { person, caller, tokens, target, challenge } = input
+  const { person, caller, tokens, target, challenge, isOpen } = input
   const found = foundIn(
     await settings.keys.batch(scope, look(settings, scope, soughtOf(scope, input))),
   )
@@ -80,6 +80,7 @@ export async function holdLink(
     data: JSON.stringify(kept),
     userId: caller.userId,
     seconds: heldSeconds,
+    ...(isOpen ? { guard: isOpen } : {}),
   })
   await statement.run()
   return { token, question: questionOf(person, user, { token, target }) }
@@ -154,11 +155,12 @@ async function find(
        FROM leanto_auth_flows WHERE ${here.sql}`,
     )
     .bind(...matches.values, ...here.values)
-  const read = [row, ...look(settings, scope, sought ?? unknown)]
+  const stored = storeOf(settings)?.select(scope, of('provider'))
+  const read = [row, ...look(settings, scope, sought ?? unknown), ...(stored ? [stored] : [])]
   const [looked, ...results] = await settings.keys.batch(scope, read)
   const flow = checkFlow(scope, looked?.results[0])
   const kept = JSON.parse(flow.data as string) as Kept
-  const provider = providerOf(settings, flow.provider)
+  const provider = await providerOf(settings, scope, flow.provider, results[3]?.results[0])
   const arriving = { ...kept, emailOptional: provider.emailOptional ?? false }
   return {
     ...arriving,

@@ -1,5 +1,6 @@
 import { Fault } from '../../core/fault.ts'
 import type { Scope } from '../../core/scope.ts'
+import { condition } from '../condition.ts'
 import { authFaults } from '../faults.ts'
 import { named } from '../identity-routes.ts'
 import type { Caller, Client } from '../session.ts'
@@ -7,6 +8,7 @@ import type { Settings } from '../settings.ts'
 import type { Session } from '../wire.ts'
 import { arrive } from './arrive.ts'
 import { oauthFaults } from './faults.ts'
+import { type Sought, seek } from './find.ts'
 import { personOf } from './person.ts'
 import type { OAuthProvider } from './provider.ts'
 
@@ -25,7 +27,8 @@ export interface SignInWithIdToken {
 }
 
 /**
- * Signs in by an ID token that the client got from a provider by itself. Two trips; none for a token that is not good.
+ * Signs in by an ID token that the client got from a provider by itself. Two trips; none for a token that is not good. One
+ * more for a stored provider.
  *
  * @throws {Fault} `validation_failed`, and what `arrive` throws.
  */
@@ -36,7 +39,7 @@ export async function signInWithIdToken(
 ): Promise<Session> {
   if (!input.idToken) throw refuse('id_token required')
   if (!input.provider && !input.issuer) throw refuse('provider or client_id and issuer required')
-  const provider = find(settings, input)
+  const provider = await find(settings, scope, input)
   const { idToken: token, nonce, accessToken } = input
   const profile = await provider.idToken?.(scope, { token, nonce, accessToken }).catch((cause) => {
     if (cause instanceof Fault) throw cause
@@ -46,6 +49,7 @@ export async function signInWithIdToken(
   const arrived = await arrive(settings, scope, {
     person: personOf(provider.name, profile),
     emailOptional: provider.emailOptional ?? false,
+    isOpen: provider.isOpen,
     caller: input.caller,
     client: input.client,
     network: input.network ?? null,
@@ -57,14 +61,29 @@ export async function signInWithIdToken(
 const refuse = (message: string, cause?: unknown) =>
   authFaults.validation_failed({ message, cause })
 
-function find({ parts }: Settings, { provider, issuer }: SignInWithIdToken): OAuthProvider {
-  const mounted = parts.flatMap((part) => (part.provider ? [part.provider as OAuthProvider] : []))
+async function find(
+  settings: Settings,
+  scope: Scope,
+  { provider, issuer }: SignInWithIdToken,
+): Promise<OAuthProvider> {
   const name = provider?.toLowerCase()
-  const found = name
-    ? mounted.find((one) => one.name === name)
-    : mounted.find((one) => one.issues?.(issuer ?? ''))
+  const sought = name ? seek(settings, name) : issuedBy(settings, issuer)
+  const found =
+    sought && 'store' in sought
+      ? await sought.store.read(
+          scope,
+          sought.name,
+          await sought.store.select(scope, condition('?', sought.name)).first(),
+        )
+      : sought?.provider
   if (found?.idToken) return found
   if (found)
     throw oauthFaults.provider_disabled({ message: `Provider${named(name)} has no ID tokens` })
   throw refuse(`Custom OIDC provider${named(name)} not allowed`)
+}
+
+function issuedBy({ parts }: Settings, issuer: string | undefined): Sought | undefined {
+  const mounted = parts.flatMap((part) => (part.provider ? [part.provider as OAuthProvider] : []))
+  const provider = mounted.find((one) => one.issues?.(issuer ?? ''))
+  return provider && { provider }
 }

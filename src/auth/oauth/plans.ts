@@ -60,7 +60,12 @@ function addIdentity(scope: Scope, person: Person, guard: Condition) {
 }
 
 /** A new user, unless the identity or the address has come to someone by then. */
-export function signUp(scope: Scope, person: Person, before: readonly Statement[]): Plan {
+export function signUp(
+  scope: Scope,
+  person: Person,
+  before: readonly Statement[],
+  guard: Condition,
+): Plan {
   const now = scope.now()
   const userId = uuidv7(now)
   const { provider, subject, verified } = person
@@ -71,7 +76,7 @@ export function signUp(scope: Scope, person: Person, before: readonly Statement[
          created_at, updated_at)
        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6
        WHERE NOT EXISTS (SELECT 1 FROM leanto_auth_identities WHERE provider = ?7 AND subject = ?8)
-       ON CONFLICT DO NOTHING`,
+         AND ${guard.sql} ON CONFLICT DO NOTHING`,
     )
     .bind(
       userId,
@@ -82,6 +87,7 @@ export function signUp(scope: Scope, person: Person, before: readonly Statement[
       now,
       provider,
       subject,
+      ...guard.values,
     )
   const identity = addIdentity(scope, person, condition('u.id = ?', userId))
   return {
@@ -152,8 +158,8 @@ const unchanged = (scope: Scope, user: UserRow): Condition =>
     scope.now(),
   )
 
-export function link(scope: Scope, person: Person, user: UserRow): Plan {
-  const { statement, added } = addIdentity(scope, person, unchanged(scope, user))
+export function link(scope: Scope, person: Person, user: UserRow, guard: Condition): Plan {
+  const { statement, added } = addIdentity(scope, person, and(unchanged(scope, user), guard))
   return {
     what: 'linked',
     userId: user.id,
@@ -202,8 +208,13 @@ export function linkByHand(
 }
 
 /** The invited have come, by a provider that vouches for the mailbox. What a stranger may have prepared goes. */
-export function adopt(settings: Settings, scope: Scope, person: Person, user: UserRow): Plan {
-  const { statement, added } = addIdentity(scope, person, unchanged(scope, user))
+export function adopt(
+  settings: Settings,
+  scope: Scope,
+  person: Person,
+  { user, guard }: { user: UserRow; guard: Condition },
+): Plan {
+  const { statement, added } = addIdentity(scope, person, and(unchanged(scope, user), guard))
   // An invitation's metadata is the server's; any other was written by whoever typed the address.
   const kept = user.invited_at === null ? { ...user, user_metadata: '{}' } : user
   const confirm = scope.db
@@ -225,15 +236,16 @@ export function adopt(settings: Settings, scope: Scope, person: Person, user: Us
  * Takes an address from an account that never proved it: the mailbox's owner is here. Whatever else that account has stays
  * its own, and none of it becomes the owner's: not its password, its identities or its id (cases 1, 2).
  */
-export function release(scope: Scope, { id, email }: UserRow): Statement[] {
+export function release(scope: Scope, { id, email }: UserRow, guard: Condition): Statement[] {
   const free = 'EXISTS (SELECT 1 FROM leanto_auth_users u WHERE u.id = ?1 AND u.email IS NULL)'
   const statement = (sql: string, ...values: unknown[]) => scope.db.prepare(sql).bind(id, ...values)
   return [
     statement(
       `UPDATE leanto_auth_users SET email = NULL, updated_at = ?3
-       WHERE id = ?1 AND email = ?2 AND email_confirmed_at IS NULL`,
+       WHERE id = ?1 AND email = ?2 AND email_confirmed_at IS NULL AND ${guard.sql}`,
       email,
       scope.now(),
+      ...guard.values,
     ),
     statement(
       `DELETE FROM leanto_auth_identities WHERE user_id = ?1 AND provider = 'email' AND ${free}`,

@@ -1,4 +1,6 @@
+import type { Statement } from '../../core/database.ts'
 import type { Scope } from '../../core/scope.ts'
+import type { Condition } from '../condition.ts'
 import type { Metadata } from '../wire.ts'
 
 /** An address as a provider knows it. */
@@ -35,6 +37,8 @@ interface Departure {
   readonly scopes: readonly string[]
   /** Parameters that the client hands through, such as `prompt`. Those of the protocol itself are not among them. */
   readonly parameters: Readonly<Record<string, string>>
+  /** What `finish` will need, if that had to be made before the provider was known. */
+  readonly keep?: string
 }
 
 /**
@@ -47,6 +51,8 @@ export interface OAuthProvider {
   readonly formPost?: boolean
   /** Whether someone without a verified address may sign up; their user then has no address at all. */
   readonly emailOptional?: boolean
+  /** Of a stored one: that it is as it was read, and people may sign in by it. Asked by whatever lets someone in. */
+  readonly isOpen?: Condition
   /** @returns Where to lead the browser, and what `finish` needs again: a secret, stored sealed. */
   start(scope: Scope, departure: Departure): Promise<{ url: string; keep: string }>
   /**
@@ -71,4 +77,22 @@ export interface OAuthProvider {
   ) => Promise<Profile>
   /** Whether an ID token of this issuer is the provider's. */
   readonly issues?: (issuer: string) => boolean
+}
+
+/** Providers that are stored in the database: which there are, a look tells. */
+export interface ProviderStore {
+  /** Whether this may be the name of one. */
+  has(name: string): boolean
+  /** Selects a provider by its name, or SQL that answers it. For a batch that is made anyway. */
+  select(scope: Scope, name: Condition): Statement
+  /** That there is such a provider, and that people may sign in by it. */
+  isOpen(name: string): Condition
+  /** What `finish` will need, made before the provider was read. */
+  keep(): string
+  /**
+   * Makes the provider of what `select` has read.
+   *
+   * @throws {Fault} if there is none, or nobody may sign in by it.
+   */
+  read(scope: Scope, name: string, row: unknown): Promise<OAuthProvider>
 }

@@ -6,6 +6,7 @@ import { passkeyRoutes } from './routes.ts'
 import { securityKeys } from './second-factor.ts'
 
 export { passkeyFaults } from './faults.ts'
+export { movedPasskeys } from './moved.ts'
 export type { Passkey } from './passkey.ts'
 export type { PasskeyOptions } from './relying-party.ts'
 
@@ -34,6 +35,7 @@ export function passkeys(options: PasskeyOptions = {}): Passkeys {
     migrations: passkeyMigrations,
     faults: passkeyFaults,
     securityKeys: securityKeys(settings),
+    moves: 'passkeys',
     claimed: (scope, user) => [
       scope.db
         .prepare(

@@ -82,7 +82,7 @@ const signInVerify =
 const list =
   ({ settings, callerOf }: Doors): Handler =>
   async (scope, c) =>
-    ok(await listPasskeys(settings)(scope, await callerOf(scope, c.req.raw)))
+    ok(await listPasskeys(settings)(scope, await callerOf(scope, c.req.raw, { acted: true })))
 
 const rename =
   ({ settings, callerOf }: Doors): Handler =>

@@ -1,5 +1,5 @@
 import type { Scope } from '../../core/scope.ts'
-import { getJson } from '../outbound.ts'
+import { declared, getJson, type Reach } from '../outbound.ts'
 
 /** Milliseconds for which an isolate trusts a document. */
 const freshness = 10 * 60_000
@@ -16,11 +16,14 @@ type Document = Record<string, unknown>
  */
 export interface Documents {
   read(scope: Scope, url: string): Promise<Document>
+  /** Asks the provider anew. For whoever may ask as often as they like. */
+  anew(scope: Scope, url: string): Promise<Document>
   /** Asks the provider anew, but at most once in `patience`. */
   again(scope: Scope, url: string): Promise<Document>
 }
 
-export function documents(): Documents {
+/** @param reach Checked before each call, and not for what is in a cache. */
+export function documents(reach: Reach = declared): Documents {
   // Values only, never promises: a promise of a request that is cancelled would settle for nobody.
   const known = new Map<string, { at: number; document: Document }>()
   const asked = new Map<string, number>()
@@ -29,7 +32,7 @@ export function documents(): Documents {
 
   const load = async (scope: Scope, url: string): Promise<Document> => {
     asked.set(url, scope.now())
-    const document = await getJson(scope, url)
+    const document = await getJson(scope, url, {}, reach)
     known.set(url, { at: scope.now(), document })
     const entry = { at: scope.now(), document }
     scope.waitUntil(
@@ -49,6 +52,7 @@ export function documents(): Documents {
       known.set(url, { at: scope.now(), document: entry.document })
       return entry.document
     },
+    anew: load,
     async again(scope, url) {
       const held = known.get(url)
       if (held && isFresh(scope, asked.get(url), patience)) return held.document

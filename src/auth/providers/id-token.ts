@@ -1,7 +1,6 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
 import type { Scope } from '../../core/scope.ts'
 import { base64url, equal } from '../../core/secret.ts'
-import { checkUrl } from '../outbound.ts'
 import type { Documents } from './cache.ts'
 
 /** Asymmetric only: the list is what refuses `none`, and HS256 with a public key as its secret (case 31). */
@@ -25,6 +24,7 @@ export type IdClaims = JWTPayload & { iss: string; sub: string; aud: string }
 
 export interface IdTokenCheck {
   token: string
+  /** Checked: it may be called. */
   jwksUri: string
   /** The issuers that may stand in `iss`. */
   isIssuer: (issuer: string, claims: JWTPayload) => boolean
@@ -51,7 +51,7 @@ export async function verifyIdToken(
   documents: Documents,
   check: IdTokenCheck,
 ): Promise<IdClaims> {
-  const uri = checkUrl(scope, check.jwksUri)
+  const { jwksUri: uri } = check
   const verify = (set: Record<string, unknown>) =>
     jwtVerify(check.token, createLocalJWKSet(set as unknown as JSONWebKeySet), {
       algorithms,

@@ -46,6 +46,8 @@ export interface Server {
   readonly userinfo?: string
   /** Whether `iss` must be there. @default false */
   readonly sendsIssuer?: boolean
+  /** How it wants to be shown the secret, where the preset does not say. */
+  readonly auth?: 'post' | 'basic'
 }
 
 export interface Client {
@@ -54,7 +56,7 @@ export interface Client {
 }
 
 /** What a preset makes a profile of. */
-interface Source {
+export interface Source {
   readonly client: Client
   readonly server: Server
   readonly accessToken: string
@@ -78,7 +80,7 @@ export interface Preset {
   readonly scopes: readonly string[]
   /** Whether it takes PKCE (RFC 7636). @default true */
   readonly pkce?: boolean
-  /** How the token endpoint is shown the secret. @default 'post' */
+  /** How the token endpoint is shown the secret. @default what the server says, else 'post' */
   readonly auth?: 'post' | 'basic' | ((scope: Scope, client: Client) => Promise<ClientAuth>)
   /** More parameters of the authorisation URL. */
   readonly parameters?: Readonly<Record<string, string>>

@@ -15,9 +15,9 @@ import { coreFaults } from '../../core/fault.ts'
 import type { Scope } from '../../core/scope.ts'
 import { oauthPart } from '../oauth/part.ts'
 import type { OAuthProvider } from '../oauth/provider.ts'
-import { checkUrl, getJson, mayBePlain, patience, readObject } from '../outbound.ts'
+import { declared, getJson, patience, type Reach, readObject } from '../outbound.ts'
 import type { AuthPart } from '../part.ts'
-import { documents } from './cache.ts'
+import { type Documents, documents } from './cache.ts'
 import { verifyIdToken } from './id-token.ts'
 import type { Client, FromEnv, Preset, ProviderOptions, Server } from './preset.ts'
 
@@ -27,9 +27,12 @@ interface Kept {
   nonce?: string
 }
 
+/** What `start` would keep of a provider that is not known yet. */
+export const keepAll = (): string =>
+  JSON.stringify({ verifier: generateRandomCodeVerifier(), nonce: generateRandomNonce() })
+
 /**
- * Makes a provider of what is particular about it. The protocol is oauth4webapi's; ID tokens are verified by jose, by the
- * same rules whether they come with a code or from a client.
+ * Makes a part of what is particular about a provider.
  *
  * @throws {TypeError} if an option is missing.
  */
@@ -38,8 +41,21 @@ export function provider<Env>(preset: Preset, options: ProviderOptions<Env>): Au
   for (const option of ['clientId', 'secret'] as const)
     if (!options?.[option] || !['string', 'function'].includes(typeof options[option]))
       throw new TypeError(`${name}: \`${option}\` must be a string or a function of env`)
-  const cache = documents()
-  const { openid } = preset
+  return oauthPart(oauthProvider(preset, options))
+}
+
+/**
+ * The protocol is oauth4webapi's; ID tokens are verified by jose, by the same rules whether they come with a code or from a
+ * client.
+ */
+export function oauthProvider<Env>(
+  preset: Preset,
+  options: ProviderOptions<Env>,
+  reach: Reach = declared,
+  cache: Documents = documents(),
+): OAuthProvider {
+  const { name, openid } = preset
+  const { allow, check } = reach
 
   const clientOf = (scope: Scope): Client => ({
     id: setting(scope, `${name}: \`clientId\``, options.clientId),
@@ -50,31 +66,31 @@ export function provider<Env>(preset: Preset, options: ProviderOptions<Env>): Au
 
   const isIssuer = (server: Server) => openid?.isIssuer ?? ((issuer) => issuer === server.issuer)
 
-  const made: OAuthProvider = {
+  return {
     name,
     ...(preset.formPost ? { formPost: true } : {}),
     emailOptional: options.emailOptional ?? preset.emailOptional ?? false,
 
-    async start(scope, { redirectUri, state, scopes, parameters }) {
+    async start(scope, { redirectUri, state, scopes, parameters, keep = '{}' }) {
       const [server, client] = [await serverOf(scope), clientOf(scope)]
-      const url = new URL(checkUrl(scope, server.authorize))
+      const url = new URL(allow(scope, server.authorize))
       const set = (values: Readonly<Record<string, string>>) => {
         for (const [key, value] of Object.entries(values)) url.searchParams.set(key, value)
       }
       for (const [key, value] of Object.entries(parameters))
         url.searchParams.set(preset.rename?.[key] ?? key, value)
       const asked = [...new Set([...preset.scopes, ...(options.scopes ?? []), ...scopes])]
-      const kept: Kept = {}
+      const kept = JSON.parse(keep) as Kept
       set({ ...preset.parameters, response_type: 'code', client_id: client.id })
       set({ redirect_uri: redirectUri, state })
       if (asked.length > 0) set({ scope: asked.join(' ') })
       if (preset.pkce ?? true) {
-        kept.verifier = generateRandomCodeVerifier()
+        kept.verifier ??= generateRandomCodeVerifier()
         const challenge = await calculatePKCECodeChallenge(kept.verifier)
         set({ code_challenge: challenge, code_challenge_method: 'S256' })
       }
       if (openid && (openid.nonce ?? true)) {
-        kept.nonce = generateRandomNonce()
+        kept.nonce ??= generateRandomNonce()
         set({ nonce: kept.nonce })
       }
       return { url: url.href, keep: JSON.stringify(kept) }
@@ -85,7 +101,7 @@ export function provider<Env>(preset: Preset, options: ProviderOptions<Env>): Au
       const [server, client] = [await serverOf(scope), clientOf(scope)]
       const as: AuthorizationServer = {
         issuer: server.issuer,
-        token_endpoint: checkUrl(scope, server.token),
+        token_endpoint: await check(scope, server.token),
         ...(server.sendsIssuer ? { authorization_response_iss_parameter_supported: true } : {}),
       }
       // Besides `state`, which is checked by then: `iss`, which a mixed-up provider would get wrong (case 27).
@@ -93,12 +109,13 @@ export function provider<Env>(preset: Preset, options: ProviderOptions<Env>): Au
       const response = await authorizationCodeGrantRequest(
         as,
         { client_id: client.id },
-        await authOf(preset, scope, client),
+        await authOf(preset.auth ?? server.auth, scope, client),
         answer,
         redirectUri,
-        kept.verifier ?? nopkce,
+        ((preset.pkce ?? true) && kept.verifier) || nopkce,
         {
-          [allowInsecureRequests]: mayBePlain(scope, server.token),
+          // Where it may be plain, has been checked.
+          [allowInsecureRequests]: true,
           headers: { 'user-agent': 'leanto' },
           signal: AbortSignal.timeout(patience),
         },
@@ -115,16 +132,16 @@ export function provider<Env>(preset: Preset, options: ProviderOptions<Env>): Au
         openid && typeof idToken === 'string'
           ? await verifyIdToken(scope, cache, {
               token: idToken,
-              jwksUri: server.jwks as string,
+              jwksUri: allow(scope, server.jwks as string),
               isIssuer: isIssuer(server),
               audiences: [client.id],
-              nonce: kept.nonce,
+              nonce: (openid.nonce ?? true) ? kept.nonce : undefined,
               accessToken,
               isKeyOf: openid.isKeyOf,
             })
           : undefined
       const get = (url: string, headers?: Readonly<Record<string, string>>) =>
-        getJson(scope, url, { authorization: `Bearer ${accessToken}`, ...headers })
+        getJson(scope, url, { authorization: `Bearer ${accessToken}`, ...headers }, reach)
       const source = { client, server, accessToken, tokens, parameters, claims, get }
       const profile = await (preset.profile?.(source) ?? (claims && openid?.profile(claims)))
       if (!profile) throw new Error(`leanto: ${name} answered no profile`)
@@ -137,7 +154,7 @@ export function provider<Env>(preset: Preset, options: ProviderOptions<Env>): Au
             const server = await serverOf(scope)
             const claims = await verifyIdToken(scope, cache, {
               token,
-              jwksUri: server.jwks as string,
+              jwksUri: allow(scope, server.jwks as string),
               isIssuer: isIssuer(server),
               audiences: [clientOf(scope).id, ...(options.audiences ?? [])],
               nonce: expectedNonce(options, nonce && (await hex(nonce))),
@@ -151,7 +168,6 @@ export function provider<Env>(preset: Preset, options: ProviderOptions<Env>): Au
         }
       : {}),
   }
-  return oauthPart(made)
 }
 
 /** The token answer, as RFC 6749 has it. */
@@ -165,7 +181,7 @@ async function conformed(
 }
 
 const authOf = async (
-  { auth = 'post' }: Preset,
+  auth: Preset['auth'] = 'post',
   scope: Scope,
   client: Client,
 ): Promise<ClientAuth> => {

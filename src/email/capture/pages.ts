@@ -11,36 +11,39 @@ export interface Listed {
 }
 
 const style = unsafeHtml(`
-:root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}
-body{max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.3rem;overflow-wrap:anywhere}
-h2{font-size:1.05rem;margin-top:2rem}
-header{display:flex;gap:1rem;align-items:center;justify-content:space-between}
+:root{color-scheme:light dark;font:15px/1.5 system-ui}
+body{max-width:60rem;margin:2rem auto;padding:0 1rem;overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%}
-td,th{text-align:left;vertical-align:top;padding:.4rem .8rem .4rem 0;border-bottom:1px solid #8884;overflow-wrap:anywhere}
-th{white-space:nowrap;font-weight:600}
-iframe{width:100%;height:28rem;border:1px solid #8886;border-radius:4px;background:#fff;color-scheme:light}
-pre{white-space:pre-wrap;overflow-wrap:anywhere;padding:1rem;border:1px solid #8886;border-radius:4px}
-button{font:inherit}
-time{white-space:nowrap}`)
+td,th{text-align:left;vertical-align:top;padding:.4rem .8rem .4rem 0;border-bottom:1px solid #8884}
+th,time{white-space:nowrap}
+iframe{width:100%;height:28rem;border:1px solid #8884;background:#fff;color-scheme:light}
+pre{white-space:pre-wrap}`)
 
 /** The page's only frame is the mail's HTML. */
 const policy =
   "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-const page = (title: string, body: Html): Response =>
-  new Response(
-    html`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>${title}</title><style>${style}</style></head><body>${body}</body></html>`.text,
-    {
-      status: 200,
-      headers: {
-        'content-type': 'text/html; charset=utf-8',
-        'content-security-policy': policy,
-        'referrer-policy': 'same-origin',
-      },
+/** @param referrer What a link tells: nobody, or the app itself. */
+export const shown = (
+  text: string,
+  policy: string,
+  referrer: 'no-referrer' | 'same-origin' = 'no-referrer',
+): Response =>
+  new Response(text, {
+    status: 200,
+    headers: {
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy': policy,
+      'referrer-policy': referrer,
     },
+  })
+
+const page = (title: string, body: Html): Response =>
+  shown(
+    html`<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>${title}</title><style>${style}</style>${body}</html>`.text,
+    policy,
+    'same-origin',
   )
 
 const time = (at: number): Html => {
@@ -51,8 +54,7 @@ const time = (at: number): Html => {
 export const listPage = (mails: readonly Listed[]): Response =>
   page(
     `Inbox (${mails.length})`,
-    html`<header><h1>Mail that was kept</h1>
-<form method="post"><button>Empty</button></form></header>
+    html`<h1>Mail that was kept</h1><form method="post"><button>Empty</button></form>
 ${
   mails.length === 0
     ? html`<p>No mail yet. What this app sends on this machine appears here.</p>`
@@ -96,7 +98,7 @@ export function mailPage(mail: Outgoing, path: string): Response {
   ]
   return page(
     mail.subject,
-    html`<p><a href="../inbox">All mail</a> · <a href="${path}/raw">Source</a></p>
+    html`<p><a href="../inbox">All mail</a></p>
 <h1>${mail.subject}</h1>
 <table>${headers
       .filter(([, value]) => value !== '')

@@ -4,10 +4,10 @@ import type { Route } from '../../core/routes.ts'
 import type { Scope } from '../../core/scope.ts'
 import { base64 } from '../encode.ts'
 import { emailFaults } from '../faults.ts'
+import { html } from '../html.ts'
 import type { Outgoing } from '../message.ts'
-import { mimeOf } from '../mime.ts'
-import { fromStored, longestPiece } from '../stored.ts'
-import { type Listed, listPage, mailPage } from './pages.ts'
+import { fromStored } from '../stored.ts'
+import { type Listed, listPage, mailPage, shown } from './pages.ts'
 
 type Handler = (scope: Scope, c: Context) => Promise<Response>
 
@@ -31,7 +31,6 @@ export const captureRoutes: readonly Route[] = [
   ['POST', '/inbox', locally(empty)],
   ['GET', '/inbox/:id', locally(show)],
   ['GET', '/inbox/:id/html', locally(showHtml)],
-  ['GET', '/inbox/:id/raw', locally(showRaw)],
   ['GET', '/inbox/:id/attachments/:n', locally(download)],
 ]
 
@@ -57,17 +56,15 @@ async function empty(scope: Scope, c: Context): Promise<Response> {
 async function find(scope: Scope, c: Context): Promise<Outgoing> {
   const id = c.req.param('id')
   if (!isUuid(id)) throw emailFaults.not_found()
-  const row = await scope.db
-    .prepare('SELECT body FROM leanto_email_captured WHERE id = ?')
-    .bind(id)
-    .first<{ body: string }>()
-  if (!row) throw emailFaults.not_found()
-  if (row.body.length < longestPiece) return fromStored(row.body)
   const { results } = await scope.db
-    .prepare('SELECT body FROM leanto_email_captured_parts WHERE id = ? ORDER BY part')
+    .prepare(
+      `SELECT body, -1 AS part FROM leanto_email_captured WHERE id = ?1
+       UNION ALL SELECT body, part FROM leanto_email_captured_parts WHERE id = ?1 ORDER BY part`,
+    )
     .bind(id)
     .all<{ body: string }>()
-  return fromStored(row.body + results.map(({ body }) => body).join(''))
+  if (results.length === 0) throw emailFaults.not_found()
+  return fromStored(results.map(({ body }) => body).join(''))
 }
 
 async function show(scope: Scope, c: Context): Promise<Response> {
@@ -82,31 +79,21 @@ async function show(scope: Scope, c: Context): Promise<Response> {
 
 /** Images of the mail go in as data, so that the frame needs nothing of this origin. */
 async function showHtml(scope: Scope, c: Context): Promise<Response> {
-  const { html, text, attachments } = await find(scope, c)
+  const mail = await find(scope, c)
+  const { text, attachments } = mail
   const images = new Map(attachments.flatMap((part) => (part.cid ? [[part.cid, part]] : [])))
-  const shown = (
-    html ?? `<pre>${text.replace(/[&<]/g, (char) => `&#${char.charCodeAt(0)};`)}</pre>`
-  ).replace(/\bcid:([\w.-]{1,100})/g, (whole, cid) => {
-    const part = images.get(cid)
-    return part ? `data:${part.type};base64,${base64(part.content)}` : whole
-  })
-  return new Response(`<base target="_blank">${shown}`, {
-    status: 200,
-    headers: {
-      'content-type': 'text/html; charset=utf-8',
-      // In a frame or alone: no script, no form, no origin; links open elsewhere.
-      'content-security-policy':
-        "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src data: https: http:; style-src 'unsafe-inline'; font-src https: data:",
-      'referrer-policy': 'no-referrer',
+  const body = (mail.html ?? html`<pre>${text}</pre>`.text).replace(
+    /\bcid:([\w.-]{1,100})/g,
+    (whole, cid) => {
+      const part = images.get(cid)
+      return part ? `data:${part.type};base64,${base64(part.content)}` : whole
     },
-  })
-}
-
-async function showRaw(scope: Scope, c: Context): Promise<Response> {
-  return new Response(mimeOf(await find(scope, c)), {
-    status: 200,
-    headers: { 'content-type': 'text/plain; charset=utf-8' },
-  })
+  )
+  return shown(
+    `<base target="_blank">${body}`,
+    // In a frame or alone: no script, no form, no origin; links open elsewhere.
+    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src data: https: http:; style-src 'unsafe-inline'; font-src https: data:",
+  )
 }
 
 async function download(scope: Scope, c: Context): Promise<Response> {

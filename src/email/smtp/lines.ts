@@ -1,3 +1,4 @@
+import { inTime } from '../../core/time.ts'
 import type { Socket } from './session.ts'
 
 export interface Reply {
@@ -10,14 +11,17 @@ export interface Lines {
   /** Whether something has come that was not asked for. */
   readonly buffered: boolean
   read(timeout: number): Promise<Reply>
-  /** Writes a line and reads the answer. */
-  ask(line: string, timeout: number): Promise<Reply>
+  /** Writes a line and reads the answer. @param timeout In milliseconds. @default 20_000 */
+  ask(line: string, timeout?: number): Promise<Reply>
   /** Gives the socket back, for TLS. */
   release(): void
 }
 
 /** In characters: no server has that much to say. */
 const longest = 64 * 1024
+
+/** Too long, too late, closed, or no SMTP: nobody is told which. */
+const broken = () => new Error('broken')
 
 export function lines({ readable, writable }: Socket): Lines {
   const reader = readable.getReader()
@@ -33,9 +37,9 @@ export function lines({ readable, writable }: Socket): Lines {
         buffer = buffer.slice(end + 1)
         return line
       }
-      if (buffer.length > longest) throw new Error('too long')
+      if (buffer.length > longest) throw broken()
       const { done, value } = await reader.read()
-      if (done) throw new Error('closed')
+      if (done) throw broken()
       buffer += decoder.decode(value, { stream: true })
     }
   }
@@ -45,23 +49,23 @@ export function lines({ readable, writable }: Socket): Lines {
     for (let size = 0; ; ) {
       const line = await nextLine()
       const [, code, more, text = ''] = line.match(/^([2-5]\d\d)(?:([ -])(.*))?$/) ?? []
-      if (code === undefined || (size += line.length) > longest) throw new Error('no SMTP')
+      if (code === undefined || (size += line.length) > longest) throw broken()
       texts.push(text)
       if (more !== '-') return { code: Number(code), texts }
     }
   }
 
-  const read = (timeout: number) => within(timeout, nextReply())
+  const read = (timeout: number) => inTime(nextReply(), timeout, broken)
 
   return {
     get buffered() {
       return buffer !== ''
     },
     read,
-    async ask(line, timeout) {
+    async ask(line, timeout = 20_000) {
       // A line that a wrong address or setting can never break.
-      if (/[\r\n]/.test(line) && !line.endsWith('\r\n.')) throw new Error('not one line')
-      await within(timeout, writer.write(new TextEncoder().encode(`${line}\r\n`)))
+      if (/[\r\n]/.test(line) && !line.endsWith('\r\n.')) throw broken()
+      await inTime(writer.write(new TextEncoder().encode(`${line}\r\n`)), timeout, broken)
       return read(timeout)
     },
     release() {
@@ -69,12 +73,4 @@ export function lines({ readable, writable }: Socket): Lines {
       writer.releaseLock()
     },
   }
-}
-
-function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout>
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('timeout')), milliseconds)
-  })
-  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

@@ -41,10 +41,9 @@ export interface Session {
   quit(): Promise<void>
 }
 
-const secureTransport = { on: 'on', starttls: 'starttls', 'unsafe-off': 'off' } as const
-
 /** Milliseconds; RFC 5321, 4.5.3.2 says minutes, which a Worker has not. */
-const timeouts = { connect: 10_000, command: 20_000, data: 40_000 }
+const connecting = 10_000
+const storing = 40_000
 
 /**
  * Connects, greets, turns to TLS and signs in.
@@ -55,20 +54,19 @@ export async function openSession(settings: Settings): Promise<Session> {
   const { host, port, tls, name, connect } = settings
   let socket: Socket
   try {
-    const options = { secureTransport: secureTransport[tls], allowHalfOpen: false }
+    const secureTransport = tls === 'unsafe-off' ? 'off' : tls
+    const options = { secureTransport, allowHalfOpen: false } as const
     socket = await connect({ hostname: host, port }, options)
-  } catch (cause) {
-    throw new Undelivered(
-      `${host} could not be reached: ${cause instanceof Error ? cause.name : 'error'}`,
-    )
+  } catch {
+    throw new Undelivered(`${host} could not be reached`)
   }
   let io = lines(socket)
   try {
-    expect(await io.read(timeouts.connect), 220, 'greeting')
+    expect(await io.read(connecting), 220, 'greeting')
     let offers = await greet(io, name)
     if (tls === 'starttls') {
       if (!offers.has('STARTTLS')) throw new Undelivered(`${host} does not offer STARTTLS`)
-      expect(await io.ask('STARTTLS', timeouts.command), 220, 'STARTTLS')
+      await step(io, 'STARTTLS', 220, 'STARTTLS')
       // What came in the clear behind the answer is nobody's: it would count as said in secret (CVE-2011-0411).
       if (io.buffered) throw new Undelivered(`${host} spoke before TLS began`)
       io.release()
@@ -81,34 +79,32 @@ export async function openSession(settings: Settings): Promise<Session> {
     return session(socket, io, offers)
   } catch (error) {
     await socket.close().catch(() => {})
-    throw error instanceof Undelivered
-      ? new Undelivered(error.message)
-      : new Undelivered(`${host} broke off`)
+    throw new Undelivered(error instanceof Undelivered ? error.message : `${host} broke off`)
   }
 }
 
 /** @returns What the server can do: `SIZE` → `35882577`. */
 async function greet(io: Lines, name: string): Promise<Map<string, string>> {
-  const { texts } = expect(await io.ask(`EHLO ${name}`, timeouts.command), 250, 'EHLO')
+  const { texts } = await step(io, `EHLO ${name}`, 250, 'EHLO')
   return new Map(
     texts.slice(1).map((text) => {
-      const [keyword = '', ...rest] = text.split(' ')
-      return [keyword.toUpperCase(), rest.join(' ').toUpperCase()]
+      const [keyword = '', ...rest] = text.toUpperCase().split(' ')
+      return [keyword, rest.join(' ')]
     }),
   )
 }
 
 async function signIn(io: Lines, offers: Map<string, string>, { username, password }: Settings) {
   if (username === undefined || password === undefined) return
-  const ways = (offers.get('AUTH') ?? '').split(' ')
+  const ways = offers.get('AUTH')?.split(' ') ?? []
   if (ways.includes('PLAIN')) {
     const token = base64Text(`\0${username}\0${password}`)
-    expect(await io.ask(`AUTH PLAIN ${token}`, timeouts.command), 235, 'AUTH')
+    await step(io, `AUTH PLAIN ${token}`, 235, 'AUTH')
   } else if (ways.includes('LOGIN')) {
-    expect(await io.ask('AUTH LOGIN', timeouts.command), 334, 'AUTH')
-    expect(await io.ask(base64Text(username), timeouts.command), 334, 'AUTH')
-    expect(await io.ask(base64Text(password), timeouts.command), 235, 'AUTH')
-  } else throw new Undelivered('The server offers neither AUTH PLAIN nor LOGIN')
+    await step(io, 'AUTH LOGIN', 334, 'AUTH')
+    await step(io, base64Text(username), 334, 'AUTH')
+    await step(io, base64Text(password), 235, 'AUTH')
+  } else throw new Undelivered('The server offers no AUTH PLAIN or LOGIN')
 }
 
 function session(socket: Socket, io: Lines, offers: Map<string, string>): Session {
@@ -125,14 +121,10 @@ function session(socket: Socket, io: Lines, offers: Map<string, string>): Sessio
       try {
         return await transact(io, offers, envelope)
       } catch (error) {
-        if (!(error instanceof Undelivered)) {
-          await breakOff()
-          throw new Undelivered('The connection broke off')
-        }
         // 421 says that it closes; after anything else the server must forget this mail before the next.
         const reset = error instanceof Refused && error.code !== 421
         if (!reset || !(await forget(io))) await breakOff()
-        throw error
+        throw error instanceof Undelivered ? error : new Undelivered('The connection broke off')
       }
     },
     async quit() {
@@ -144,7 +136,7 @@ function session(socket: Socket, io: Lines, offers: Map<string, string>): Sessio
 }
 
 const forget = (io: Lines): Promise<boolean> =>
-  io.ask('RSET', timeouts.command).then(
+  io.ask('RSET').then(
     ({ code }) => code === 250,
     () => false,
   )
@@ -154,35 +146,30 @@ async function transact(
   offers: Map<string, string>,
   { from, to, message }: Envelope,
 ): Promise<Receipt> {
-  const body = stuffed(message)
+  // A line that begins with a dot gets another (RFC 5321, 4.5.2): a lone dot would end the message.
+  const body = message.replaceAll(/^\./gm, '..')
   const most = Number(offers.get('SIZE'))
   if (most > 0 && body.length > most)
-    throw new Refused({ code: 552, texts: ['the message is larger than the server takes'] }, 'SIZE')
+    throw new Refused({ code: 552, texts: ['the message is too large'] }, 'SIZE')
   const size = offers.has('SIZE') ? ` SIZE=${body.length}` : ''
-  expect(await io.ask(`MAIL FROM:<${from}>${size}`, timeouts.command), 250, 'MAIL')
+  await step(io, `MAIL FROM:<${from}>${size}`, 250, 'MAIL')
   const refused: Reply[] = []
   for (const address of to) {
-    const reply = await io.ask(`RCPT TO:<${address}>`, timeouts.command)
+    const reply = await io.ask(`RCPT TO:<${address}>`)
     // 251: not here, but it forwards.
     if (reply.code !== 250 && reply.code !== 251) refused.push(reply)
   }
   // Later for all, if one may be taken later: none is sent twice.
   const worst = refused.find(({ code }) => code < 500) ?? refused[0]
   if (worst && (worst.code < 500 || refused.length === to.length)) throw new Refused(worst, 'RCPT')
-  expect(await io.ask('DATA', timeouts.command), 354, 'DATA')
-  const { texts } = expect(await io.ask(`${body}.`, timeouts.data), 250, 'message')
+  await step(io, 'DATA', 354, 'DATA')
+  const { texts } = expect(await io.ask(`${body}.`, storing), 250, 'message')
   return {
     id: texts[0]?.slice(0, 200),
     ...(worst
       ? { warning: `${refused.length} of ${to.length} recipients refused: ${said(worst)}` }
       : {}),
   }
-}
-
-/** A line that begins with a dot gets another (RFC 5321, 4.5.2): a lone dot would end the message. */
-const stuffed = (message: string): string => {
-  const ended = message.endsWith('\r\n') ? message : `${message}\r\n`
-  return ended.replaceAll(/^\./gm, '..')
 }
 
 const said = ({ code, texts }: Reply): string => `${code} ${texts.join(' ').slice(0, 200)}`
@@ -196,6 +183,9 @@ class Refused extends Undelivered {
     this.code = reply.code
   }
 }
+
+const step = async (io: Lines, line: string, code: number, what: string): Promise<Reply> =>
+  expect(await io.ask(line), code, what)
 
 function expect(reply: Reply, code: number, what: string): Reply {
   if (reply.code !== code) throw new Refused(reply, what)

@@ -1,3 +1,4 @@
+import { cached } from '../cache/index.ts'
 import type { Setting } from '../definition.ts'
 import { type Service, type ServiceOptions, service } from '../definition.ts'
 
@@ -41,7 +42,7 @@ export function geocode<Env>(options: GeocodeOptions<Env>): Service<Env> {
       },
       { method: 'GET', path: `${prefix}/reverse`, query: [...common, 'lat', 'lon'] },
     ],
-    cache: { seconds, per: 'shared' },
+    cache: cached({ seconds, per: 'shared' }),
     fallback: 'stale',
     ...(key ? { auth: { query: 'key', value: key } } : {}),
     ...(price === undefined ? {} : { price: { request: price } }),

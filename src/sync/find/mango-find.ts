@@ -1,88 +1,14 @@
 import type { Scope } from '../../core/scope.ts'
 import { databaseId, inDatabase, type Place, placed } from '../database.ts'
 import { isObject } from '../document.ts'
-import { bad } from '../faults.ts'
 import { seenSql } from '../permission.ts'
-import { count } from '../query.ts'
 import { columnsFor, type FullRow } from '../read.ts'
-import { fieldPath, isThere, matches, type Node, parseSelector, valueAt } from '../selector.ts'
+import { fieldPath, isThere, matches, valueAt } from '../selector.ts'
 import { documentText } from '../version.ts'
-import {
-  byId,
-  type Choice,
-  choose,
-  idOf,
-  indexesOf,
-  isNamed,
-  type MangoIndex,
-  parseSort,
-  shownIndex,
-  sourceOf,
-} from './mango-index.ts'
-import { askRows, viewId } from './view-rows.ts'
-
-/** A request to `_find`, taken apart. */
-export interface FindInput {
-  selector: Record<string, unknown>
-  node: Node
-  fields: readonly string[] | null
-  sort: { fields: string[]; descending: boolean }
-  limit: number
-  skip: number
-  /** Where the page before ended: sort key and id. */
-  after: readonly [sort: string, id: string] | null
-  use: readonly string[]
-  conflicts: boolean
-  update: boolean
-  stats: boolean
-}
-
-/** @throws {Fault} those of Mango (400). */
-export function parseFind(body: Record<string, unknown>): FindInput {
-  if (body.selector === undefined)
-    throw bad('missing_required_key', 'Missing required key: selector')
-  const { selector, fields, use_index: use } = body
-  if (
-    fields !== undefined &&
-    fields !== 'all_fields' &&
-    !(Array.isArray(fields) && fields.every((one) => typeof one === 'string'))
-  )
-    throw bad('bad_arg', 'Invalid value for fields: it must be a list of names')
-  return {
-    selector: selector as Record<string, unknown>,
-    node: parseSelector(selector),
-    fields: Array.isArray(fields) && fields.length > 0 ? (fields as string[]) : null,
-    sort: parseSort(body.sort),
-    limit: count(body, 'limit', 25),
-    skip: count(body, 'skip', 0),
-    after: parseBookmark(body.bookmark),
-    use: parseUse(use),
-    conflicts: body.conflicts === true,
-    update: body.update !== false && body.update !== 'false',
-    stats: body.execution_stats === true,
-  }
-}
-
-/** `"ddoc"`, `"_design/ddoc"`, `"ddoc/name"` or `["ddoc", "name"]`. */
-function parseUse(use: unknown): string[] {
-  if (Array.isArray(use)) return use.map(String)
-  return typeof use === 'string' && use !== '' ? use.replace(/^_design\//, '').split('/') : []
-}
-
-function parseBookmark(bookmark: unknown): FindInput['after'] {
-  if (bookmark === undefined || bookmark === null || bookmark === 'nil' || bookmark === '')
-    return null
-  try {
-    const parsed = JSON.parse(decodeURIComponent(atob(String(bookmark))))
-    if (
-      Array.isArray(parsed) &&
-      parsed.length === 2 &&
-      parsed.every((one) => typeof one === 'string')
-    )
-      return parsed as unknown as FindInput['after']
-  } catch {}
-  throw bad('bad_arg', 'Invalid bookmark value')
-}
+import { byId, type Choice, choose, idOf, indexesOf, isNamed, sourceOf } from './mango-index.ts'
+import type { FindInput } from './mango-input.ts'
+import { askRows } from './view-rows.ts'
+import { viewId } from './view-state.ts'
 
 const bookmarkOf = (after: readonly [string, string] | null): string =>
   after === null ? 'nil' : btoa(encodeURIComponent(JSON.stringify(after)))
@@ -91,8 +17,6 @@ interface IndexRow extends FullRow {
   sort: string
 }
 
-const warning = 'No matching index found, create an index to optimize query time.'
-
 /**
  * Finds documents by a selector. Two trips where an index narrows it to one page.
  *
@@ -100,8 +24,9 @@ const warning = 'No matching index found, create an index to optimize query time
  * @see https://docs.couchdb.org/en/stable/api/database/find.html
  */
 export async function findDocuments(scope: Scope, place: Place, input: FindInput): Promise<string> {
+  const started = scope.now()
   const { indexes } = await indexesOf(scope, place)
-  const choice = choose(indexes, input.node, { sort: input.sort.fields, use: input.use })
+  const choice = choose(indexes, input)
   const docs: string[] = []
   let { skip } = input
   let after = input.after
@@ -120,24 +45,40 @@ export async function findDocuments(scope: Scope, place: Place, input: FindInput
     }
     if (rows.length < size) break
   }
+  const warning = warnings(input, choice, examined, docs.length)
+  const stats = {
+    total_keys_examined: choice.index === byId ? 0 : examined,
+    total_docs_examined: examined,
+    total_quorum_docs_examined: 0,
+    results_returned: docs.length,
+    // A Worker's clock stands still while it works: less than its step counts as one.
+    execution_time_ms: scope.now() - started || 1,
+  }
   const tail = [
     `"bookmark":${JSON.stringify(bookmarkOf(docs.length > 0 ? after : null))}`,
-    ...(choice.index === byId ? [`"warning":${JSON.stringify(warnings(input, indexes))}`] : []),
-    ...(input.stats
-      ? [
-          `"execution_stats":${JSON.stringify({ total_keys_examined: choice.index === byId ? 0 : examined, total_docs_examined: examined, total_quorum_docs_examined: 0, results_returned: docs.length, execution_time_ms: 0 })}`,
-        ]
-      : []),
+    ...(warning ? [`"warning":${JSON.stringify(warning)}`] : []),
+    ...(input.stats ? [`"execution_stats":${JSON.stringify(stats)}`] : []),
   ]
   return `{"docs":[\n${docs.join(',\n')}\n],\n${tail.join(',\n')}}`
 }
 
-function warnings({ use }: FindInput, indexes: readonly MangoIndex[]): string {
-  if (use.length === 0) return warning
-  const named = indexes.some((index) => isNamed(index, use))
+/** How many documents may be looked at for one that is found, before a more specific index is recommended. */
+const scanThreshold = 10
+
+function warnings({ use }: FindInput, { index }: Choice, examined: number, found: number): string {
   const [ddoc, name] = use
-  const which = name === undefined ? ddoc : `${ddoc}, ${name}`
-  return `${which} was not used because it ${named ? 'is not a valid index for this query' : 'does not exist'}.\n${warning}`
+  const named = name === undefined ? `_design/${ddoc}` : `_design/${ddoc}, ${name}`
+  const what = name === undefined ? 'does not contain' : 'is not'
+  const all = [
+    use.length > 0 && !isNamed(index, use)
+      ? `${named} was not used because it ${what} a valid index for this query.`
+      : '',
+    index === byId ? 'No matching index found, create an index to optimize query time.' : '',
+    examined / Math.max(found, 1) > scanThreshold
+      ? 'The number of documents examined is high in proportion to the number of results returned. Consider adding a more specific index to improve this.'
+      : '',
+  ]
+  return all.filter(Boolean).join('\n')
 }
 
 async function readPage(
@@ -198,36 +139,4 @@ function project(doc: Record<string, unknown>, fields: readonly string[] | null)
     at[path.at(-1) as string] = value
   }
   return picked
-}
-
-/** How `_find` would answer. One trip. */
-export async function explain(scope: Scope, place: Place, input: FindInput): Promise<unknown> {
-  const { indexes } = await indexesOf(scope, place)
-  const { index, low, high } = choose(indexes, input.node, {
-    sort: input.sort.fields,
-    use: input.use,
-  })
-  return {
-    dbname: place.name,
-    index: shownIndex(index),
-    selector: input.selector,
-    opts: {
-      use_index: input.use,
-      bookmark: 'nil',
-      limit: input.limit,
-      skip: input.skip,
-      sort: Object.fromEntries(
-        input.sort.fields.map((field) => [field, input.sort.descending ? 'desc' : 'asc']),
-      ),
-      fields: input.fields ?? [],
-      conflicts: input.conflicts,
-      update: input.update,
-      execution_stats: input.stats,
-    },
-    limit: input.limit,
-    skip: input.skip,
-    fields: input.fields ?? 'all_fields',
-    // Of the encoded keys: a superset of what is found.
-    range: { start_key: low, end_key: high },
-  }
 }

@@ -3,7 +3,6 @@ import { sortKey } from '../collate.ts'
 import { type DatabaseRow, databaseId, inDatabase, type Place, placed } from '../database.ts'
 import type { Doc } from '../definition.ts'
 import { isObject } from '../document.ts'
-import { bad } from '../faults.ts'
 import {
   type Condition,
   fieldPath,
@@ -13,6 +12,8 @@ import {
   parseSelector,
   valueAt,
 } from '../selector.ts'
+import { findFaults } from './faults.ts'
+import type { FindInput } from './mango-input.ts'
 import type { RowSource } from './view-rows.ts'
 
 /** An index as its design document has it. */
@@ -22,6 +23,8 @@ export interface MangoIndex {
   name: string
   type: 'json' | 'special'
   fields: readonly string[]
+  /** What each of them says of its order; no index is read otherwise for it. */
+  ways: readonly unknown[]
   partial: Record<string, unknown> | undefined
 }
 
@@ -30,6 +33,7 @@ export const byId: MangoIndex = {
   name: '_all_docs',
   type: 'special',
   fields: ['_id'],
+  ways: ['asc'],
   partial: undefined,
 }
 
@@ -54,30 +58,33 @@ export async function indexesOf(
 function indexesIn(ddoc: string, body: string): MangoIndex[] {
   const { language, views } = JSON.parse(body)
   if (language !== 'query' || !isObject(views)) return []
-  return Object.entries(views).flatMap(([name, view]) => {
+  const sorted = Object.entries(views).sort(([a], [b]) => (a < b ? -1 : 1))
+  return sorted.flatMap(([name, view]) => {
     const { map } = (view ?? {}) as {
-      map?: { fields?: unknown; partial_filter_selector?: unknown }
+      map?: { fields?: unknown; partial_filter_selector?: unknown; selector?: unknown }
     }
     if (!isObject(map?.fields)) return []
-    const partial = map.partial_filter_selector
+    // What it was called first.
+    const partial = map.partial_filter_selector ?? map.selector
     return {
       ddoc,
       name,
       type: 'json' as const,
       fields: Object.keys(map.fields),
+      ways: Object.values(map.fields),
       partial: isObject(partial) && Object.keys(partial).length > 0 ? partial : undefined,
     }
   })
 }
 
 /** An index as `_index` and `_explain` show it. */
-export const shownIndex = ({ ddoc, name, type, fields, partial }: MangoIndex) => ({
+export const shownIndex = ({ ddoc, name, type, fields, ways, partial }: MangoIndex) => ({
   ddoc,
   name,
   type,
   partitioned: false,
   def: {
-    fields: fields.map((field) => ({ [field]: 'asc' })),
+    fields: fields.map((field, i) => ({ [field]: ways[i] })),
     ...(partial ? { partial_filter_selector: partial } : {}),
   },
 })
@@ -97,25 +104,8 @@ export function sourceOf({ ddoc, name, fields, partial }: MangoIndex): RowSource
   }
 }
 
-/** `sort`, taken apart. @throws {Fault} `invalid_sort_json` (400). */
-export function parseSort(sort: unknown): { fields: string[]; descending: boolean } {
-  if (sort === undefined) return { fields: [], descending: false }
-  if (!Array.isArray(sort)) throw bad('invalid_sort_json', 'Sort must be an array of sort specs')
-  const parts = sort.map((one): [string, string] => {
-    if (typeof one === 'string') return [one, 'asc']
-    const entries = isObject(one) ? Object.entries(one) : []
-    const [[field, way] = ['', '']] = entries
-    if (entries.length !== 1 || (way !== 'asc' && way !== 'desc'))
-      throw bad('invalid_sort_json', 'Sort specs must be a field name or { field: "asc" | "desc" }')
-    return [field, way]
-  })
-  if (new Set(parts.map(([, way]) => way)).size > 1)
-    throw bad('invalid_sort_json', 'Sorting by fields of different direction is not supported')
-  return { fields: parts.map(([field]) => field), descending: parts[0]?.[1] === 'desc' }
-}
-
 /** The conditions that hold for every document that a selector finds. */
-function conditionsOf(node: Node): Condition[] {
+export function conditionsOf(node: Node): Condition[] {
   if (node.kind === 'field') return [node]
   return node.kind === 'and' ? node.nodes.flatMap(conditionsOf) : []
 }
@@ -146,35 +136,42 @@ export interface Choice {
   high: string
 }
 
-/**
- * The index to answer by: of those that have every document that may be found and the order that is asked for, the one
- * that the selector narrows most.
- *
- * @throws {Fault} `no_usable_index` (400) if none has the order.
- */
-export function choose(
-  indexes: readonly MangoIndex[],
-  node: Node,
-  { sort, use }: { sort: readonly string[]; use: readonly string[] },
-): Choice {
-  const conditions = conditionsOf(node)
+/** What an index is chosen for. */
+type Wanted = Pick<FindInput, 'node' | 'sort' | 'use' | 'fallback'>
+
+/** Whether an index has every document that may be found, in the order that is asked for. */
+export function isUsable(index: MangoIndex, { node, sort, use }: Wanted): boolean {
   const constant = (field: string) =>
-    conditions.some(
+    conditionsOf(node).some(
       ({ path, operator }) => operator === '$eq' && path.join('.') === fieldPath(field).join('.'),
     )
   const begins = (all: readonly string[], first: readonly string[]) =>
     first.every((field, i) => all[i] === field)
   const varying = (fields: readonly string[]) => fields.filter((field) => !constant(field))
-  const inOrder = (fields: readonly string[]) =>
-    begins(fields, sort) || begins(varying(fields), varying(sort))
-  const usable = indexes.filter(
-    (index) =>
-      index.type === 'json' &&
-      (index.partial === undefined || isNamed(index, use)) &&
-      index.fields.every((field) => sort.includes(field) || requires(node, field)) &&
-      inOrder(index.fields),
+  return (
+    index.type === 'json' &&
+    (index.partial === undefined || isNamed(index, use)) &&
+    index.fields.every(
+      (field) => sort.fields.includes(field) || /^_(id|rev)$/.test(field) || requires(node, field),
+    ) &&
+    (begins(index.fields, sort.fields) || begins(varying(index.fields), varying(sort.fields)))
   )
+}
+
+/**
+ * The index to answer by: of those that are usable the one that the selector narrows most.
+ *
+ * @throws {Fault} `no_usable_index` (400) if none has the order.
+ */
+export function choose(indexes: readonly MangoIndex[], wanted: Wanted): Choice {
+  const { node, sort, use, fallback } = wanted
+  const conditions = conditionsOf(node)
+  const usable = indexes.filter((index) => isUsable(index, wanted))
   const named = usable.filter((index) => isNamed(index, use))
+  if (!fallback && use.length > 0 && named.length === 0)
+    throw findFaults.no_usable_index({
+      message: `${use.join(', ')} is not a valid index for this query`,
+    })
   const best = (named.length > 0 ? named : usable.filter(({ partial }) => !partial))
     .map((index) => ({ index, bounds: boundsOf(index.fields, conditions) }))
     .sort(
@@ -183,13 +180,8 @@ export function choose(
         a.index.fields.length - b.index.fields.length ||
         (`${a.index.ddoc}/${a.index.name}` < `${b.index.ddoc}/${b.index.name}` ? -1 : 1),
     )[0]
-  const byIdAlone = sort.length === 0 || (sort.length === 1 && sort[0] === '_id')
   if (!best) {
-    if (!byIdAlone)
-      throw bad(
-        'no_usable_index',
-        'No index exists for this sort, try indexing by the sort fields.',
-      )
+    if (sort.fields.some((field, i) => i > 0 || field !== '_id')) throw findFaults.no_usable_index()
     // Ids are in the order of bytes, which is not that of a selector: its bounds are none of theirs.
     return { index: byId, low: '', high: 'ff' }
   }
@@ -224,8 +216,10 @@ function boundsOf(
       depth += 2
       continue
     }
-    const low = of('$gt', '$gte').sort().at(-1)
-    const high = of('$lt', '$lte').sort()[0]
+    // Ids are compared in another order than rows are.
+    const ranging = path !== '_id'
+    const low = ranging ? of('$gt', '$gte').sort().at(-1) : undefined
+    const high = ranging ? of('$lt', '$lte').sort()[0] : undefined
     depth += Number(low !== undefined) + Number(high !== undefined)
     return { low: prefix + (low ?? ''), high: `${prefix}${high ?? ''}ff`, depth }
   }

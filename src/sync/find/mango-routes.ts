@@ -6,9 +6,11 @@ import { demand } from '../permission.ts'
 import { getDocument } from '../read.ts'
 import { type Asked, bodyOf, jsonAnswer } from '../request.ts'
 import { hex } from '../revision.ts'
-import { parseSelector } from '../selector.ts'
-import { explain, findDocuments, parseFind } from './mango-find.ts'
-import { indexesOf, isNamed, type MangoIndex, parseSort, shownIndex } from './mango-index.ts'
+import { findFaults } from './faults.ts'
+import { explain } from './mango-explain.ts'
+import { findDocuments } from './mango-find.ts'
+import { indexesOf, isNamed, type MangoIndex, shownIndex } from './mango-index.ts'
+import { checkKeys, parseFind, parseIndex, parseUse } from './mango-input.ts'
 
 export async function postFind(asked: Asked): Promise<Response> {
   const { scope, place } = asked
@@ -23,30 +25,24 @@ export async function postExplain(asked: Asked): Promise<Response> {
   return Response.json(await explain(scope, place, parseFind(await bodyOf(asked))), { status: 200 })
 }
 
-export async function readIndexes({ scope, place }: Asked): Promise<Response> {
+export async function readIndexes({ scope, place, query }: Asked): Promise<Response> {
   demand(place, 'read')
   const { indexes } = await indexesOf(scope, place)
+  const skip = listed(query, 'skip', 0, 0)
+  const limit = listed(query, 'limit', indexes.length, 1)
   return Response.json(
-    { total_rows: indexes.length, indexes: indexes.map(shownIndex) },
+    {
+      total_rows: indexes.length,
+      indexes: indexes.slice(skip, skip + limit).map(shownIndex),
+    },
     { status: 200 },
   )
 }
 
-interface Definition {
-  fields: string[]
-  ways: string[]
-  partial: Record<string, unknown>
-}
-
-function parseIndex(index: unknown): Definition {
-  if (!isObject(index)) throw bad('bad_request', 'Missing required key: index')
-  const { fields: given, partial_filter_selector: partial = {} } = index
-  if (!Array.isArray(given) || given.length === 0)
-    throw bad('bad_request', 'Index fields must be a list of at least one')
-  const { fields, descending } = parseSort(given)
-  if (!isObject(partial)) throw bad('invalid_selector_json', 'Selector must be a JSON object')
-  parseSelector(partial)
-  return { fields, ways: fields.map(() => (descending ? 'desc' : 'asc')), partial }
+function listed(query: URLSearchParams, name: string, otherwise: number, least: number): number {
+  const value = Number(query.get(name) ?? otherwise)
+  if (!Number.isSafeInteger(value) || value < least) throw findFaults.invalid_list_index_params()
+  return value
 }
 
 /** https://docs.couchdb.org/en/stable/api/database/find.html#db-index */
@@ -55,30 +51,22 @@ export const postIndex =
   async (asked: Asked): Promise<Response> => {
     const { scope, place } = asked
     demand(place, 'admin')
-    const body = await bodyOf(asked)
-    const { type = 'json' } = body
-    if (type !== 'json')
-      throw bad('bad_request', `Indexes of type ${JSON.stringify(type)} are not offered`)
-    const { fields, ways, partial } = parseIndex(body.index)
-    const shape = JSON.stringify([fields, ways, partial])
+    const { fields, way, partial, given, ...input } = parseIndex(await bodyOf(asked))
+    const shape = JSON.stringify([fields, way, partial])
     const digest = hex(
       await crypto.subtle.digest('SHA-256', new TextEncoder().encode(shape)),
     ).slice(0, 40)
-    const text = (value: unknown, otherwise: string) =>
-      value === undefined ? otherwise : typeof value === 'string' && value !== '' ? value : null
-    const design = text(body.ddoc, digest)
-    const name = text(body.name, digest)
-    if (!design || !name) throw bad('bad_request', '`ddoc` and `name` must be text')
+    const { ddoc: design = digest, name = digest } = input
     const id = design.startsWith('_design/') ? design : `_design/${design}`
     const before = await designOf(asked, id)
     const views = isObject(before?.views) ? before.views : {}
     const view = {
       map: {
-        fields: Object.fromEntries(fields.map((field, i) => [field, ways[i]])),
-        ...(Object.keys(partial).length > 0 ? { partial_filter_selector: partial } : {}),
+        fields: Object.fromEntries(fields.map((field) => [field, way])),
+        partial_filter_selector: partial,
       },
       reduce: '_count',
-      options: { def: { fields: fields.map((field, i) => ({ [field]: ways[i] })) } },
+      options: { def: { fields: given } },
     }
     if (before && before.language !== 'query')
       throw bad('bad_request', `The design document ${id} is of another language`)
@@ -88,6 +76,28 @@ export const postIndex =
     const { written } = await writeOne(scope, place, parseDocument(doc))
     wrote(asked, written)
     return Response.json({ result: 'created', id, name }, { status: 200 })
+  }
+
+/** All indexes of some design documents, each for itself. Two trips and more for each. */
+export const bulkDelete =
+  (wrote: Wrote) =>
+  async (asked: Asked): Promise<Response> => {
+    const { scope, place } = asked
+    demand(place, 'admin')
+    const body = await bodyOf(asked)
+    checkKeys(body, ['docids', 'w'], 'docids')
+    if (!Array.isArray(body.docids)) throw findFaults.invalid_bulk_docs()
+    const ids = body.docids.map((id) => `_design/${parseUse(id)[0]}`)
+    const { indexes } = await indexesOf(scope, place)
+    const success: unknown[] = []
+    const fail: unknown[] = []
+    for (const id of ids) {
+      const mine = indexes.filter(({ ddoc }) => ddoc === id)
+      for (const index of mine) wrote(asked, (await dropIndex(asked, index)).written)
+      if (mine.length > 0) success.push({ id, ok: true })
+      else fail.push({ id, error: 'not_found' })
+    }
+    return Response.json({ success, fail }, { status: 200 })
   }
 
 async function designOf(

@@ -8,8 +8,9 @@ import { count, either, flag, json, type Options, word } from '../query.ts'
 import { columnsFor, type FullRow, visible } from '../read.ts'
 import type { Stored } from '../stored.ts'
 import { blobsFor, documentText, type Show } from '../version.ts'
-import { reduceRows } from './reduce.ts'
-import { askRows, type Emitted, type RowSource, viewId } from './view-rows.ts'
+import { type Piece, reduceRows } from './reduce.ts'
+import { askRows, type Emitted, type RowSource } from './view-rows.ts'
+import { viewId } from './view-state.ts'
 
 /** A request to a view, taken apart. Bounds are sort keys. */
 export interface ViewInput {
@@ -25,7 +26,8 @@ export interface ViewInput {
   skip: number
   includeDocs: boolean
   updateSeq: boolean
-  update: boolean
+  /** `false` takes the rows as they are; `lazy` brings them up to date after the answer. */
+  update: boolean | 'lazy'
   /** `null` for the rows themselves; else by how many elements of a key they are grouped. */
   groupLevel: number | null
   show: Show
@@ -52,7 +54,7 @@ export function parseView(options: Options, query: URLSearchParams, view: View):
   if (low && high && sortKey(low.is) > sortKey(high.is))
     throw bad(
       'query_parse_error',
-      'No rows can match your key range, reverse your start_key and end_key or set descending=true',
+      `No rows can match your key range, reverse your start_key and end_key or set descending=${!descending}`,
     )
   return {
     keys,
@@ -66,7 +68,7 @@ export function parseView(options: Options, query: URLSearchParams, view: View):
     skip: count(options, 'skip', 0),
     includeDocs: flag(options, 'include_docs'),
     updateSeq: flag(options, 'update_seq'),
-    update: options.update !== 'false' && options.stale !== 'ok' && options.update !== false,
+    update: updateOf(options),
     groupLevel: groupLevelOf(options, view, keys !== undefined),
     show: {
       attachments: flag(options, 'attachments'),
@@ -75,13 +77,30 @@ export function parseView(options: Options, query: URLSearchParams, view: View):
   }
 }
 
+function oneOf<Word extends string>(options: Options, name: string, words: readonly Word[]) {
+  const value = options[name] === undefined ? undefined : String(options[name])
+  if (value === undefined || words.includes(value as Word)) return value as Word | undefined
+  throw bad('query_parse_error', `Invalid value for \`${name}\`.`)
+}
+
+function updateOf(options: Options): boolean | 'lazy' {
+  oneOf(options, 'stable', ['true', 'false'])
+  const stale = oneOf(options, 'stale', ['ok', 'update_after'])
+  const update = oneOf(options, 'update', ['true', 'false', 'lazy']) ?? 'true'
+  if (stale) return stale === 'update_after' && 'lazy'
+  return update === 'lazy' ? update : update === 'true'
+}
+
 function groupLevelOf(options: Options, view: View, byKeys: boolean): number | null {
-  const grouped = options.group_level !== undefined || flag(options, 'group')
+  const grouped = count(options, 'group_level', 0) > 0 || flag(options, 'group')
   if (!view.reduce || !flag(options, 'reduce', true)) {
-    if (grouped || (!view.reduce && options.reduce !== undefined && flag(options, 'reduce')))
+    if (!view.reduce && flag(options, 'reduce'))
       throw bad('query_parse_error', 'Reduce is invalid for map-only views.')
+    if (grouped) throw bad('query_parse_error', 'Invalid use of grouping on a map view.')
     return null
   }
+  if (options.conflicts !== undefined)
+    throw bad('query_parse_error', '`conflicts` is invalid for reduce views.')
   if (flag(options, 'include_docs'))
     throw bad('query_parse_error', '`include_docs` is invalid for reduce')
   const level = flag(options, 'group') ? Number.MAX_SAFE_INTEGER : count(options, 'group_level', 0)
@@ -91,10 +110,15 @@ function groupLevelOf(options: Options, view: View, byKeys: boolean): number | n
 }
 
 /** A view as a source of rows. The code of one of the host is its version. */
-export const viewSource = (name: string, { map, version, ready }: View & Stored): RowSource => ({
+export const viewSource = (
+  name: string,
+  { map, reduce, version, ready, atOnce, designs }: View & Stored,
+): RowSource => ({
   name: `view:${name}`,
-  version: version ?? String(map),
+  version: version ?? [map, reduce].join('\n'),
   ready,
+  designs,
+  reduce: atOnce ? undefined : reduce,
   rows(doc) {
     const rows: Emitted[] = []
     map(doc, (key, value = null) => rows.push({ key, value }))
@@ -103,11 +127,8 @@ export const viewSource = (name: string, { map, version, ready }: View & Stored)
 })
 
 /** A row of a view, as it is kept. */
-export interface ViewRow {
-  id: string
+interface ViewRow extends Piece {
   sort: string
-  key: string
-  value: string
 }
 
 /**
@@ -121,11 +142,22 @@ export async function queryView(
   place: Place,
   { view, source, input }: { view: View; source: RowSource; input: ViewInput },
 ): Promise<string> {
-  const { database, total, results } = await askRows(scope, place, {
-    source,
-    update: input.update,
-    ask: () => [rowsStatement(scope, place, source, input)],
-  })
+  // Of rows that not everybody sees no block is kept.
+  const blocks =
+    source.reduce !== undefined &&
+    input.groupLevel !== null &&
+    !input.keys &&
+    channelsOf(place) === null
+  const statement = blocks ? piecesStatement : rowsStatement
+  const ask = (update: boolean) =>
+    askRows(scope, place, {
+      source,
+      update,
+      blocks,
+      ask: () => [statement(scope, place, source, input)],
+    })
+  const { database, total, results } = await ask(input.update === true)
+  if (input.update === 'lazy') scope.waitUntil(ask(true).then(() => {}))
   const found = (results[0]?.results ?? []) as unknown as ViewRow[]
   const rows = input.keys ? inOrderOf(input.keys, found) : found
   const seq = input.updateSeq ? `,"update_seq":${database.update_seq}` : ''
@@ -154,21 +186,8 @@ function docIdOf(id: string, value: string): string {
 function rowsStatement(scope: Scope, place: Place, source: RowSource, input: ViewInput) {
   const values: unknown[] = [source.name]
   const at = (value: unknown) => `?${values.push(value) + 2}`
-  const { low, high, lowId, highId, descending, inclusiveEnd } = input
-  // Which of the two bounds is the end, that may be left out, depends on the direction.
-  const lowest = descending && !inclusiveEnd ? '>' : '>='
-  const highest = !descending && !inclusiveEnd ? '<' : '<='
   const conditions = [
-    ...(low === null
-      ? []
-      : lowId !== undefined
-        ? [`(v.sort, v.id) ${lowest} (${at(low)}, ${at(lowId)})`]
-        : [`v.sort ${lowest} ${at(low)}`]),
-    ...(high === null
-      ? []
-      : highId !== undefined
-        ? [`(v.sort, v.id) ${highest} (${at(high)}, ${at(highId)})`]
-        : [`v.sort ${highest} ${at(high)}`]),
+    ...within(input, at, 'v.sort', 'v.id'),
     ...(input.keys
       ? [`v.sort IN (SELECT value FROM json_each(${at(JSON.stringify(input.keys.map(sortKey)))}))`]
       : []),
@@ -178,7 +197,7 @@ function rowsStatement(scope: Scope, place: Place, source: RowSource, input: Vie
     ? `AND EXISTS (SELECT 1 FROM leanto_sync_documents d WHERE d.db = ${databaseId} AND d.id = v.id
         AND ${seenSql(place, values)})`
     : ''
-  const way = descending ? 'DESC' : 'ASC'
+  const way = input.descending ? 'DESC' : 'ASC'
   const paged = input.groupLevel === null && !input.keys
   return placed(
     scope,
@@ -189,6 +208,63 @@ function rowsStatement(scope: Scope, place: Place, source: RowSource, input: Vie
      ${paged ? `LIMIT ${at(input.limit)} OFFSET ${at(input.skip)}` : ''}`,
     values,
   )
+}
+
+/**
+ * The blocks that are within the range and in one group, and the rows of the others. Of those no row is even looked for:
+ * no view is NULL.
+ */
+function piecesStatement(scope: Scope, place: Place, source: RowSource, input: ViewInput) {
+  const values: unknown[] = [source.name]
+  const at = (value: unknown) => `?${values.push(value) + 2}`
+  const { low, high } = input
+  const whole = [
+    `b.same >= ${at(input.groupLevel)}`,
+    ...within({ ...input, high: null }, at, 'b.sort', 'b.id'),
+    ...within({ ...input, low: null }, at, 'b.last_sort', 'b.last_id'),
+  ].join(' AND ')
+  // Where the range begins and ends, as an index finds it: the last block that begins before may reach into it.
+  const near = [
+    `b.view = ${viewId}`,
+    ...(low === null
+      ? []
+      : [
+          `b.sort >= coalesce((SELECT max(x.sort) FROM leanto_sync_reduced x
+             WHERE x.view = ${viewId} AND x.sort < ${at(low)}), '')`,
+        ]),
+    ...(high === null ? [] : [`b.sort <= ${at(high)}`]),
+  ].join(' AND ')
+  const rows = within(input, at, 'v.sort', 'v.id').map((one) => `AND ${one}`)
+  const way = input.descending ? 'DESC' : 'ASC'
+  return placed(
+    scope,
+    place,
+    `SELECT coalesce(v.id, b.id) id, coalesce(v.key, b.key) key, coalesce(v.value, b.value) value, ${whole} whole
+     FROM leanto_sync_reduced b LEFT JOIN leanto_sync_rows v
+       ON v.view = CASE WHEN ${whole} THEN NULL ELSE b.view END AND (v.sort, v.id, v.n) >= (b.sort, b.id, b.n)
+         AND (v.sort, v.id, v.n) <= (b.last_sort, b.last_id, b.last_n) ${rows.join(' ')}
+     WHERE ${near} AND (${whole} OR v.sort IS NOT NULL)
+     ORDER BY b.sort ${way}, b.id ${way}, b.n ${way}, v.sort ${way}, v.id ${way}, v.n ${way}`,
+    values,
+  )
+}
+
+/** That a row, or an end of a block, is within the bounds. */
+function within(
+  { low, high, lowId, highId, descending, inclusiveEnd }: ViewInput,
+  at: (value: unknown) => string,
+  sort: string,
+  id: string,
+): string[] {
+  // Which of the two bounds is the end, that may be left out, depends on the direction.
+  const lowest = descending && !inclusiveEnd ? '>' : '>='
+  const highest = !descending && !inclusiveEnd ? '<' : '<='
+  const bound = (key: string | null, sign: string, byId: string | undefined) => {
+    if (key === null) return []
+    if (byId === undefined) return [`${sort} ${sign} ${at(key)}`]
+    return [`(${sort}, ${id}) ${sign} (${at(key)}, ${at(byId)})`]
+  }
+  return [...bound(low, lowest, lowId), ...bound(high, highest, highId)]
 }
 
 /** Rows in the order of the keys that were asked for, one as often as it was. */

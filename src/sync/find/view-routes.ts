@@ -1,9 +1,9 @@
 import type { View } from '../definition.ts'
-import { isObject } from '../document.ts'
 import { bad } from '../faults.ts'
 import { demand } from '../permission.ts'
 import { optionsOf } from '../query.ts'
-import { type Asked, bodyIfAny, jsonAnswer } from '../request.ts'
+import { type Asked, bodyIfAny, bodyOf, jsonAnswer } from '../request.ts'
+import { queriesOf } from './doc-lists.ts'
 import { parseView, queryView, viewSource } from './view-query.ts'
 
 /** The view that a path names. @throws {Fault} `not_found` (404). */
@@ -22,7 +22,10 @@ export async function readView(asked: Asked): Promise<Response> {
   const { scope, place, query } = asked
   demand(place, 'read')
   const { name, view } = await viewOf(asked)
-  const input = parseView(optionsOf(query, await bodyIfAny(asked)), query, view)
+  const body = await bodyIfAny(asked)
+  if (body.queries !== undefined)
+    throw bad('bad_request', 'The `queries` parameter is no longer supported at this endpoint')
+  const input = parseView(optionsOf(query, body), query, view)
   return jsonAnswer(await queryView(scope, place, { view, source: viewSource(name, view), input }))
 }
 
@@ -31,13 +34,9 @@ export async function postViewQueries(asked: Asked): Promise<Response> {
   const { scope, place, query } = asked
   demand(place, 'read')
   const { name, view } = await viewOf(asked)
-  const { queries } = await bodyIfAny(asked)
-  if (!Array.isArray(queries) || !queries.every(isObject))
-    throw bad('bad_request', '`queries` member must be an array of objects.')
-  if (queries.length > 50) throw bad('bad_request', 'More than 50 queries')
   const pages: string[] = []
-  for (const one of queries) {
-    const input = parseView(optionsOf(query, one), query, view)
+  for (const one of queriesOf(await bodyOf(asked))) {
+    const input = parseView(optionsOf(query, { ...one }), query, view)
     pages.push(await queryView(scope, place, { view, source: viewSource(name, view), input }))
   }
   return jsonAnswer(`{"results":[${pages.join(',')}]}`)

@@ -1,7 +1,6 @@
 import type { QueryResult, Statement } from '../../core/database.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Scope } from '../../core/scope.ts'
-import { documentOf } from '../changes.ts'
 import { sortKey } from '../collate.ts'
 import {
   type DatabaseRow,
@@ -12,9 +11,14 @@ import {
   rowsOf,
   runAll,
 } from '../database.ts'
-import type { Doc } from '../definition.ts'
+import type { Doc, Rules } from '../definition.ts'
 import { syncFaults } from '../faults.ts'
 import { type FullRow, fullColumns } from '../read.ts'
+import { documentText, type Show } from '../version.ts'
+import { mend, outdate, staleSql } from './blocks.ts'
+import type { Reduce } from './reduce.ts'
+import { byTerm } from './term-order.ts'
+import { type Run, runUnlessStale, type ViewState } from './view-state.ts'
 
 /** What a view or an index has of a document. */
 export interface Emitted {
@@ -29,20 +33,13 @@ export interface RowSource {
   /** Changes when its rows would be others: then all are made anew. */
   version: string
   rows: (doc: Doc) => readonly Emitted[]
+  /** Whether design documents have rows, too. @default false */
+  designs?: boolean | undefined
   /** Has to be waited for before `rows`. */
   ready?: (() => Promise<void>) | undefined
+  /** What blocks of its rows are reduced by, if that is kept. @see blocks.ts */
+  reduce?: Reduce | undefined
 }
-
-interface ViewState {
-  id: number
-  version: string
-  seq: number
-  purge_seq: number
-  total: number
-}
-
-/** The id of a source's rows, as an SQL expression. `?3` is the source's name. */
-export const viewId = `(SELECT id FROM leanto_sync_views WHERE db = ${databaseId} AND name = ?3)`
 
 export interface Viewed {
   database: DatabaseRow
@@ -55,17 +52,25 @@ const rounds = 2000
 /** Of a parameter, in bytes. */
 const largest = 1_000_000
 
+export interface Question {
+  source: RowSource
+  /** Makes the statements; their `?1`, `?2`, `?3` are the place and the source's name. */
+  ask: () => Statement[]
+  /** `false` takes the rows as they are. @default true */
+  update?: boolean
+  /** Whether the statements read blocks: then none of them is stale. @default false */
+  blocks?: boolean
+}
+
 /**
  * Asks a source's rows, brought up to date before. One trip if nothing changed since they were last asked.
- *
- * @param ask Makes the statements; their `?1`, `?2`, `?3` are the place and the source's name.
- * @param update `false` takes the rows as they are.
  */
 export async function askRows(
   scope: Scope,
   place: Place,
-  { source, ask, update = true }: { source: RowSource; ask: () => Statement[]; update?: boolean },
+  { source, ask, update = true, blocks = false }: Question,
 ): Promise<Viewed> {
+  const { reduce } = source
   for (let round = 0; round < rounds; round++) {
     const { database, results } = await inDatabase(scope, place, [
       placed(
@@ -74,26 +79,31 @@ export async function askRows(
         `SELECT id, version, seq, purge_seq, total FROM leanto_sync_views WHERE db = ${databaseId} AND name = ?3`,
         [source.name],
       ),
+      ...(blocks ? [placed(scope, place, staleSql, [source.name])] : []),
       ...ask(),
     ])
     const state = results[0]?.results[0] as ViewState | undefined
     const same = state?.version === source.version && state.purge_seq === database.purge_seq
-    if (state && same && (!update || state.seq >= database.update_seq))
-      return { database, total: state.total, results: results.slice(1) }
     if (!state || !same) await begin(scope, database, source)
-    else await catchUp(scope, database, state, source)
+    else if (update && state.seq < database.update_seq)
+      await catchUp(scope, { database, rules: place.definition.rules }, state, source)
+    else if (blocks && reduce && results[1]?.results[0]?.stale) await mend(scope, state, reduce)
+    else return { database, total: state.total, results: results.slice(blocks ? 2 : 1) }
   }
   throw syncFaults.service_unavailable({ message: 'The view is still being made' })
 }
 
-async function begin(scope: Scope, database: DatabaseRow, { name, version }: RowSource) {
-  const run = (sql: string, ...more: unknown[]) =>
-    scope.db.prepare(sql).bind(database.id, name, ...more)
-  await runAll(scope, [
+async function begin(scope: Scope, database: DatabaseRow, source: RowSource) {
+  const { name, version, reduce } = source
+  const run: Run = (sql, ...more) => scope.db.prepare(sql).bind(database.id, name, ...more)
+  const drop = (table: string) =>
     run(
-      `DELETE FROM leanto_sync_rows WHERE view IN
+      `DELETE FROM leanto_sync_${table} WHERE view IN
        (SELECT id FROM leanto_sync_views WHERE db = ?1 AND name = ?2)`,
-    ),
+    )
+  await runAll(scope, [
+    drop('rows'),
+    ...(reduce ? [drop('reduced')] : []),
     run(
       `INSERT INTO leanto_sync_views (db, name, version, seq, purge_seq) VALUES (?1, ?2, ?3, 0, ?4)
        ON CONFLICT (db, name) DO UPDATE SET version = excluded.version, seq = 0, total = 0,
@@ -105,7 +115,12 @@ async function begin(scope: Scope, database: DatabaseRow, { name, version }: Row
 }
 
 /** Takes in the next documents. If another request does the same, one of the two does nothing. */
-async function catchUp(scope: Scope, database: DatabaseRow, state: ViewState, source: RowSource) {
+async function catchUp(
+  scope: Scope,
+  { database, rules }: { database: DatabaseRow; rules: Rules },
+  state: ViewState,
+  source: RowSource,
+) {
   await source.ready?.()
   const results = await rowsOf<FullRow>(
     scope,
@@ -115,16 +130,15 @@ async function catchUp(scope: Scope, database: DatabaseRow, state: ViewState, so
       )
       .bind(database.id, state.seq, documentsAtOnce),
   )
-  const emitted = results.flatMap((row) => (row.deleted ? [] : linesOf(row, source)))
+  // As CouchDB has it; but in which channels the others are, a row does not tell.
+  const show = rules.channels ? {} : { conflicts: true, deletedConflicts: true }
+  const emitted = results.flatMap((row) => (row.deleted ? [] : linesOf(row, source, show)))
   const last = results.length < documentsAtOnce ? database.update_seq : (results.at(-1)?.seq ?? 0)
   const ids = JSON.stringify(results.map(({ id }) => id))
-  const run = (sql: string, ...more: unknown[]) => scope.db.prepare(sql).bind(state.id, ...more)
-  const statements = [
-    // What another request has done in the meantime makes this one fail, and nothing of it is kept.
-    run(
-      `SELECT CASE WHEN (SELECT seq FROM leanto_sync_views WHERE id = ?1) = ?2 THEN 1 ELSE json('stale') END`,
-      state.seq,
-    ),
+  const run: Run = (sql, ...more) => scope.db.prepare(sql).bind(state.id, ...more)
+  const outdated = source.reduce ? [outdate(run, ids)] : []
+  await runUnlessStale(scope, state, [
+    ...outdated,
     run(
       `UPDATE leanto_sync_views SET seq = ?2, total = total + ?4 - (SELECT count(*) FROM json_each(?3) w
          CROSS JOIN leanto_sync_rows r ON r.view = ?1 AND r.id = w.value) WHERE id = ?1`,
@@ -143,35 +157,33 @@ async function catchUp(scope: Scope, database: DatabaseRow, state: ViewState, so
         JSON.stringify(rows),
       ),
     ),
-  ]
-  try {
-    await scope.db.batch(statements)
-  } catch (cause) {
-    if (!String(cause).includes('malformed JSON')) throw syncFaults.service_unavailable({ cause })
-  }
+    ...outdated,
+  ])
 }
 
 type Line = [sort: string, id: string, n: number, key: string, value: string]
 
-function linesOf(row: FullRow, source: RowSource): Line[] {
-  if (row.id.startsWith('_design/')) return []
+function linesOf(row: FullRow, source: RowSource, show: Show): Line[] {
+  if (row.id.startsWith('_design/') && !source.designs) return []
   let emitted: readonly Emitted[]
   try {
-    emitted = source.rows(documentOf(row))
+    emitted = source.rows(JSON.parse(documentText(row, show, row)))
   } catch (error) {
     // As CouchDB does: a document for which `map` throws has no rows. One that it cannot end with ends the view.
     if (error instanceof Fault) throw error
     return []
   }
-  return emitted.map(
-    ({ key, value }, n): Line => [
-      sortKey(key),
-      row.id,
-      n,
-      JSON.stringify(key ?? null),
-      JSON.stringify(value ?? null),
-    ],
-  )
+  return [...emitted]
+    .sort((a, b) => byTerm(a.value, b.value))
+    .map(
+      ({ key, value }, n): Line => [
+        sortKey(key),
+        row.id,
+        n,
+        JSON.stringify(key ?? null),
+        JSON.stringify(value ?? null),
+      ],
+    )
 }
 
 function chunks(lines: readonly Line[]): Line[][] {

@@ -19,7 +19,11 @@ export async function filterOf(
     throw bad('bad_request', 'filter parameter must be of the form `designname/filtername`')
   const { database, row } = await readDesign(asked.scope, asked.place, name.slice(0, slash))
   const path = ['filters', name.slice(slash + 1)]
-  if (memberOf(JSON.parse(row.body), path) === undefined) return undefined
+  const body = JSON.parse(row.body)
+  if (memberOf(body, path) === undefined) {
+    if (memberOf(body, ['filters']) === undefined) return undefined
+    throw bad('not_found', `missing json key: ${path[1]}`)
+  }
   const { realm, fn } = await new Realms().compile(row, path)
   const request = JSON.stringify(requestOf(asked, database))
   return (doc) => unwrap(realm.call('filter', fn, JSON.stringify(doc), request)) === 'true'

@@ -1,5 +1,4 @@
 import type { Part } from '../routes.ts'
-import { postCleanup } from './cleanup.ts'
 import { filterOf } from './filter.ts'
 import { designsStatement, validatorOf } from './validate.ts'
 import { viewOf } from './view.ts'
@@ -11,7 +10,7 @@ import { viewOf } from './view.ts'
  * @see https://docs.couchdb.org/en/stable/ddocs/ddocs.html
  */
 export const scripts: Part = Object.freeze<Part>({
-  routes: (inDb) => [inDb('POST', '/:db/_view_cleanup', postCleanup)],
+  routes: () => [],
   scripts: Object.freeze({
     filter: filterOf,
     view: viewOf,

@@ -9,6 +9,7 @@ import type { Validator } from '../stored.ts'
 import { type DesignRow, isScript, memberOf, Realms, unwrap } from './design.ts'
 import { scriptsFaults } from './faults.ts'
 import { contextOf } from './request.ts'
+import { isBuiltIn } from './view.ts'
 
 const name = 'validate_doc_update'
 
@@ -74,9 +75,70 @@ function textOf(doc: Doc | null): string {
   return JSON.stringify({ ...doc, _attachments: Object.fromEntries(stubs) })
 }
 
-/** @throws {Fault} `compilation_error` (400), as CouchDB does for views. */
+type Shape = 'string' | 'object' | 'boolean'
+
+/** What a design document's members have to be; `*` is any of an object's. */
+const shapes: readonly (readonly [path: string, ...shapes: Shape[]])[] = [
+  ['filters', 'object'],
+  ['filters.*', 'object', 'string'],
+  ['language', 'string'],
+  ['lists', 'object'],
+  ['lists.*', 'object', 'string'],
+  ['options', 'object'],
+  ['options.include_design', 'boolean'],
+  ['options.local_seq', 'boolean'],
+  ['shows', 'object'],
+  ['shows.*', 'object', 'string'],
+  ['updates', 'object'],
+  ['updates.*', 'object', 'string'],
+  ['validate_doc_update', 'string'],
+  ['views', 'object'],
+  ['views.*', 'object'],
+  ['views.*.map', 'string'],
+  ['views.*.reduce', 'string'],
+]
+
+/** What is at a path, by its name there. */
+function membersAt(value: unknown, [step, ...rest]: readonly string[]): [string, unknown][] {
+  if (step === undefined) return [['', value]]
+  if (!isObject(value)) return []
+  const names = step === '*' ? Object.keys(value) : [step]
+  return names
+    .filter((name) => Object.hasOwn(value, name))
+    .flatMap((name) =>
+      membersAt(value[name], rest).map(([path, one]): [string, unknown] => [
+        path ? `${name}.${path}` : name,
+        one,
+      ]),
+    )
+}
+
+const has = (value: unknown, shape: Shape): boolean =>
+  shape === 'object' ? isObject(value) : typeof value === shape
+
+/** @throws {Fault} `invalid_design_doc` (400), as CouchDB's: https://docs.couchdb.org/en/stable/ddocs/ddocs.html */
+function checkShape(doc: Doc): void {
+  const refuse = (message: string) => scriptsFaults.invalid_design_doc({ message })
+  for (const [path, ...allowed] of shapes)
+    for (const [at, value] of membersAt(doc, path.split('.')))
+      if (!allowed.some((shape) => has(value, shape)))
+        throw refuse(`\`${at}\` field must have ${allowed.join(' or ')} type`)
+  const { rewrites } = doc
+  if (rewrites !== undefined && typeof rewrites !== 'string' && !Array.isArray(rewrites))
+    throw refuse('`rewrites` field must have string or array type')
+  for (const [view, value] of membersAt(doc, ['views', '*'])) {
+    if (view === 'views.lib') continue
+    const { map, reduce } = value as { map?: string; reduce?: string }
+    if (map === undefined) throw refuse(`View \`${view.slice(6)}\` must contain map function`)
+    if (reduce?.trim().startsWith('_') && !isBuiltIn(reduce))
+      throw refuse(`\`${reduce}\` is not a supported reduce function.`)
+  }
+}
+
+/** @throws {Fault} `invalid_design_doc`, `compilation_error` (400), as CouchDB does. */
 async function checkDesign(doc: Doc): Promise<void> {
-  if (doc._deleted || !isScript(doc)) return
+  if (doc._deleted || !(isScript(doc) || typeof doc.language !== 'string')) return
+  checkShape(doc)
   const realms = new Realms()
   const design = { id: doc._id, body: JSON.stringify(doc) }
   for (const path of functionsOf(doc)) {

@@ -7,9 +7,12 @@ import type { Realm, Result } from './engine.ts'
 import { scriptsFaults } from './faults.ts'
 
 /** How many rows are reduced at once. */
-const atOnce = 500
+const most = 500
 
 const builtIn = ['_sum', '_count', '_stats'] as const
+
+export const isBuiltIn = (source: string): boolean =>
+  /^_(sum|count|stats|approx_count_distinct)$/.test(source.trim())
 
 type Reduce = NonNullable<View['reduce']>
 
@@ -29,12 +32,20 @@ export async function viewOf(
   const path = ['views', name.slice(slash + 1)]
   const map = memberOf(body, [...path, 'map'])
   if (typeof map !== 'string' || !isScript(body)) return undefined
+  const designs = memberOf(body, ['options', 'include_design']) === true
   const realms = new Realms()
   const compiled = () => realms.compile(row, [...path, 'map'])
   let run: ((doc: Doc) => Result) | undefined
   const reduce = await reduceOf(realms, row, path, memberOf(body, [...path, 'reduce']))
   return {
-    version: JSON.stringify([map, memberOf(body, ['views', 'lib'])]),
+    version: JSON.stringify([
+      map,
+      memberOf(body, ['views', 'lib']),
+      memberOf(body, [...path, 'reduce']),
+      ...(designs ? ['designs'] : []),
+    ]),
+    designs,
+    atOnce: reduce === distinct,
     async ready() {
       const { realm, fn } = await compiled()
       run = (doc) => realm.call('map', fn, JSON.stringify(doc))
@@ -91,12 +102,10 @@ function reducer(realm: Realm, fn: number): Reduce {
     values: readonly unknown[],
     rereduce: boolean,
   ): unknown => {
-    if (values.length <= atOnce) return once(keys, values, rereduce)
+    if (values.length <= most) return once(keys, values, rereduce)
     const parts: unknown[] = []
-    for (let at = 0; at < values.length; at += atOnce)
-      parts.push(
-        once(keys?.slice(at, at + atOnce) ?? null, values.slice(at, at + atOnce), rereduce),
-      )
+    for (let at = 0; at < values.length; at += most)
+      parts.push(once(keys?.slice(at, at + most) ?? null, values.slice(at, at + most), rereduce))
     return whole(null, parts, true)
   }
   return whole

@@ -1,19 +1,25 @@
 import type { Scope } from '../../core/scope.ts'
 import { rowsOf } from '../database.ts'
 import { demand } from '../permission.ts'
-import { type Asked, bodyOf, type Find } from '../request.ts'
+import { getDocument } from '../read.ts'
+import { type Asked, bodyOf, demandJson, type Find } from '../request.ts'
+import { revsDiff } from '../revs-diff.ts'
 import type { Part } from '../routes.ts'
 import { compact, dropLooseBytes, forgetTombstones } from './compact.ts'
 import { purge } from './purge.ts'
+import { serverRoutes } from './server.ts'
 
 /**
- * Keeping databases small: `_compact` and `_purge`; and once a day, at a cron trigger, tombstones that are older than a
+ * Keeping databases small: `_compact` and `_purge`, with `_missing_revs`, `_dbs_info` and `_active_tasks`; and once a day, at a cron trigger, tombstones that are older than a
  * database's `tombstones` says are forgotten, and the bytes of attachments that no document has any more. `sync(base, { identity, databases, parts: [upkeep] })`.
  */
 export const upkeep: Part = Object.freeze<Part>({
+  server: serverRoutes,
   routes: (inDb) => [
     inDb('POST', '/:db/_purge', postPurge),
     inDb('POST', '/:db/_compact', postCompact),
+    inDb('POST', '/:db/_compact/:ddoc', postCompactViews),
+    inDb('POST', '/:db/_missing_revs', postMissingRevs),
   ],
   async scheduled(scope, find) {
     if (await isDue(scope)) await tidy(scope, find)
@@ -61,8 +67,28 @@ async function postPurge({ scope, place, ...asked }: Asked): Promise<Response> {
   return Response.json(await purge(scope, place, body), { status: 201 })
 }
 
-async function postCompact({ scope, place }: Asked): Promise<Response> {
+/** As `_revs_diff`, in CouchDB's older words. One trip. */
+async function postMissingRevs(asked: Asked): Promise<Response> {
+  const { scope, place } = asked
+  demand(place, 'read')
+  const diff = await revsDiff(scope, place, await bodyOf(asked))
+  const missing = Object.entries(diff).map(([id, { missing: revs }]) => [id, revs])
+  return Response.json({ missing_revs: Object.fromEntries(missing) }, { status: 200 })
+}
+
+/** There is nothing to do: a view keeps no row but those that it has. @throws {Fault} `not_found` (404). */
+async function postCompactViews(asked: Asked): Promise<Response> {
+  const { scope, place, rest } = asked
   demand(place, 'admin')
+  demandJson(asked)
+  await getDocument(scope, place, { id: `_design/${rest[1]}`, show: {} })
+  return Response.json({ ok: true }, { status: 202 })
+}
+
+async function postCompact(asked: Asked): Promise<Response> {
+  const { scope, place } = asked
+  demand(place, 'admin')
+  demandJson(asked)
   await compact(scope, place)
   return Response.json({ ok: true }, { status: 202 })
 }

@@ -30,16 +30,14 @@ export async function purge(
   scope: Scope,
   place: Place,
   body: unknown,
-): Promise<{ purge_seq: number; purged: Record<string, string[]> }> {
+): Promise<{ purge_seq: null; purged: Record<string, string[]> }> {
   const asked = parseAsked(body)
   const purged: [string, string[]][] = []
-  let purgeSeq = 0
   for (const [id, revs] of asked) {
-    const done = await purgeOne(scope, place, id, revs)
-    purged.push([id, done.revs])
-    purgeSeq = done.purgeSeq
+    purged.push([id, await purgeOne(scope, place, id, revs)])
   }
-  return { purge_seq: purgeSeq, purged: Object.fromEntries(purged) }
+  // As CouchDB has it since it is a cluster.
+  return { purge_seq: null, purged: Object.fromEntries(purged) }
 }
 
 function parseAsked(body: unknown): [string, string[]][] {
@@ -47,7 +45,7 @@ function parseAsked(body: unknown): [string, string[]][] {
   const asked = Object.entries(body)
   if (asked.length > mostIds) throw bad('bad_request', 'Exceeded maximum number of documents.')
   for (const [, revs] of asked) {
-    if (!Array.isArray(revs)) throw bad('bad_request', 'Revisions must be a JSON array')
+    if (!Array.isArray(revs)) throw bad('bad_request', 'Invalid list of revisions')
     for (const rev of revs) parseRev(rev)
   }
   if (asked.reduce((sum, [, revs]) => sum + (revs as string[]).length, 0) > mostRevs)
@@ -62,7 +60,7 @@ async function purgeOne(
   place: Place,
   id: string,
   revs: readonly string[],
-): Promise<{ revs: string[]; purgeSeq: number }> {
+): Promise<string[]> {
   for (let round = 0; round < rounds; round++) {
     const { database, results } = await inDatabase(scope, place, [
       placed(
@@ -73,17 +71,16 @@ async function purgeOne(
       ),
     ])
     const row = results[0]?.results[0] as Row | undefined
-    if (!row) return { revs: [], purgeSeq: database.purge_seq }
+    if (!row) return []
     const tree = decodeTree(row.tree)
     const gone = prune(tree, revs)
-    if (gone.length === 0) return { revs: [], purgeSeq: database.purge_seq }
+    if (gone.length === 0) return []
     const winner = leavesOf(tree)[0]
     const statements = winner
       ? keep(scope, database, { id, row, gone, tree: encodeTree(tree), winner })
       : forget(scope, database, { id, row })
     const written = await runAll(scope, statements)
-    if ((written.at(-1)?.results.length ?? 0) > 0)
-      return { revs: gone, purgeSeq: database.purge_seq + 1 }
+    if ((written.at(-1)?.results.length ?? 0) > 0) return gone
   }
   throw syncFaults.conflict()
 }

@@ -2,6 +2,8 @@ import type { Session } from 'leanto/auth'
 import { customProviders } from 'leanto/auth/custom-providers'
 import { moving } from 'leanto/auth/moving'
 import { oauthServer } from 'leanto/auth/oauth-server'
+import { devices } from 'leanto/auth/oauth-server/device'
+import { dpop } from 'leanto/auth/oauth-server/dpop'
 import { organizations } from 'leanto/auth/organizations'
 import { scim } from 'leanto/auth/scim'
 import { beforeAll, expect, it } from 'vitest'
@@ -19,7 +21,13 @@ const make = () =>
     {},
     {
       autoconfirm: true,
-      with: [organizations(), scim(), oauthServer(), moving(), customProviders()],
+      with: [
+        organizations(),
+        scim(),
+        oauthServer({ with: [devices(), dpop()] }),
+        moving(),
+        customProviders(),
+      ],
     },
   )
 
@@ -31,6 +39,9 @@ const elsewise: Record<string, number> = {
   // The page, which asks for a session in cookies.
   'GET /oauth/consent': 401,
   'POST /oauth/consent': 403,
+  'POST /oauth/device_authorization': 401,
+  'GET /oauth/device': 401,
+  'POST /oauth/device': 403,
   'POST /oauth/token': 400,
   'POST /oauth/revoke': 401,
   'POST /oauth/introspect': 401,

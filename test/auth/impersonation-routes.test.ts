@@ -295,7 +295,15 @@ it('every route of every part is in one of the lists', () => {
 
 it('every import of auth is mounted here or in impersonation-parts, or has no routes', () => {
   const mounted = ['admin', 'impersonation', 'mfa', 'parts', 'passkeys', 'wallets']
-  const inParts = ['custom-providers', 'moving', 'oauth-server', 'organizations', 'scim']
+  const inParts = [
+    'custom-providers',
+    'moving',
+    'oauth-server',
+    'oauth-server/device',
+    'oauth-server/dpop',
+    'organizations',
+    'scim',
+  ]
   const routeless = ['passwords', 'providers']
   const imports = Object.keys(packageJson.exports).flatMap(
     (path) => path.match(/^\.\/auth\/(.+)$/)?.[1] ?? [],

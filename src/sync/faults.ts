@@ -18,7 +18,7 @@ export const syncFaults = faults({
   missing_rev: [409, 'missing_rev'],
   checkpoint_expired: [
     410,
-    'Deletions after this checkpoint are no longer kept: empty the local database and replicate from the start.',
+    'Deletions after this checkpoint are gone: empty the local database and replicate from the start.',
   ],
   file_exists: [412, 'The database could not be created, the file already exists.'],
   missing_stub: [412, 'Invalid attachment stub'],

@@ -13,10 +13,7 @@ export function safePattern(source: string): RegExp {
   // PCRE's inline option, where it begins the pattern.
   const [, flags = '', rest = source] = source.match(/^\(\?([ims]+)\)(.*)$/s) ?? []
   if (repeatsTwice(rest) || /\\[1-9k]/.test(rest))
-    throw bad(
-      'bad_arg',
-      'This $regex repeats what repeats, or refers back: neither is allowed here',
-    )
+    throw bad('bad_arg', 'A $regex may not repeat what repeats, nor refer back')
   try {
     return new RegExp(rest, `${flags}u`)
   } catch {

@@ -103,11 +103,11 @@ function partsOf(value: unknown): readonly (string | Bound)[] {
 
 // Where a value stood in a text that drizzle made; no SQL holds it otherwise.
 const mark = '\u0001leanto\u0001'
-const dialect = new SQLiteSyncDialect()
 
 function fromDrizzle(query: SQL): (string | Bound)[] {
   const values: unknown[] = []
-  const marking: SQLiteSyncDialect = Object.create(dialect)
+  // Each time a new one: it remembers columns by the names of their tables, and two databases may have tables of one name.
+  const marking = new SQLiteSyncDialect()
   marking.escapeParam = (_index: number, value?: unknown) => {
     values.push(value)
     return mark

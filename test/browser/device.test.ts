@@ -146,6 +146,7 @@ it.each([
   const { page } = await member(options)
   const { user_code, verification_uri } = await begin()
   const expectToFit = async () => {
+    await page.waitForLoadState()
     // Evaluated by the debugging protocol, which runs where the page's own scripts may not.
     const [wide, screen] = await page.evaluate(() => [
       document.documentElement.scrollWidth,
@@ -163,9 +164,11 @@ it.each([
   await picture(page, `${name}-wrong`)
   await field(page, 'Code on the device').fill(user_code)
   await button(page, 'Continue').click()
+  await button(page, 'Allow').waitFor()
   await expectToFit()
   await picture(page, `${name}-confirm`)
   await button(page, 'Allow').click()
+  await button(page, 'Allow').waitFor({ state: 'detached' })
   await expectToFit()
   await picture(page, `${name}-done`)
 })

@@ -18,9 +18,27 @@ const names = (page: Page) =>
     .evaluateAll((inputs) => inputs.map((input) => (input as HTMLInputElement).value))
 const gate = (page: Page) => page.getByRole('heading', { name: 'Sign in' }).waitFor()
 
+/** Counts in the page how many passkeys are being asked for. */
+function count() {
+  const get = navigator.credentials.get.bind(navigator.credentials)
+  const state = Object.assign(window, { asking: 0 })
+  const add = (by: number) => {
+    state.asking += by
+  }
+  navigator.credentials.get = (options) => {
+    add(1)
+    return get(options).finally(() => add(-1))
+  }
+}
+/** A device looks whether it is touched when it is asked: what is offered has to be there before it is told to answer. */
+const asking = (page: Page, times: number) =>
+  page.waitForFunction((wanted) => Reflect.get(window, 'asking') === wanted, times)
+
 /** Someone with a note and a passkey, whose device does not answer until it is told to. */
 async function keeper() {
   const page = await visit()
+  await page.addInitScript(count)
+  await page.evaluate(count)
   const device = await plugIn(page)
   const email = await signUp(page)
   await writeNote(page, 'Soup')
@@ -44,6 +62,7 @@ it('is added, signs in by a button, is named and deleted', async () => {
   await gate(page)
   expect(await page.content()).not.toContain('My phone')
 
+  await asking(page, 1)
   await device.answers(true)
   await button(page, 'Sign in with a passkey').click()
   await page.locator('.entry', { hasText: 'Soup' }).waitFor()
@@ -75,8 +94,7 @@ it('is offered in the field for the e-mail, without being asked for', async () =
   await button(page, 'Sign out').click()
   await gate(page)
   expect(await field(page, 'E-mail').getAttribute('autocomplete')).toBe('username webauthn')
-  // As by a touch of what the browser shows in the field: no button of the page is clicked. This device looks whether it is
-  // touched when it is asked.
+  // As by a touch of what the browser shows in the field: no button of the page is clicked.
   await device.answers(true)
   await page.reload()
   await page.locator('.entry', { hasText: 'Soup' }).waitFor()
@@ -85,23 +103,10 @@ it('is offered in the field for the e-mail, without being asked for', async () =
 
 it('is offered to nobody who has come in another way', async () => {
   const { page, device } = await keeper()
-  await page.addInitScript(() => {
-    const get = navigator.credentials.get.bind(navigator.credentials)
-    const state = Object.assign(window, { asking: 0 })
-    const count = (by: number) => {
-      state.asking += by
-    }
-    navigator.credentials.get = (options) => {
-      count(1)
-      return get(options).finally(() => count(-1))
-    }
-  })
-  await page.reload()
-  const asking = (times: number) =>
-    page.waitForFunction((wanted) => Reflect.get(window, 'asking') === wanted, times)
+  await close(page)
   await button(page, 'Sign out').click()
   await gate(page)
-  await asking(1)
+  await asking(page, 1)
   const other = newEmail()
   await button(page, 'Create an account').click()
   expect(await button(page, 'Sign in with a passkey').count()).toBe(0)
@@ -109,7 +114,7 @@ it('is offered to nobody who has come in another way', async () => {
   await field(page, 'Password').fill(password)
   await button(page, 'Create account').click()
   await page.getByText('Nothing here yet').waitFor()
-  await asking(0)
+  await asking(page, 0)
   await device.answers(true)
   expect(await page.locator('#who').textContent()).toBe(other)
 })
@@ -129,6 +134,7 @@ it('says in plain words what does not work, and the password still does', async 
   await button(page, 'Sign out').click()
   await gate(page)
   await device.refuses(true)
+  await asking(page, 1)
   await device.answers(true)
   await button(page, 'Sign in with a passkey').click()
   await page.getByText('Your device gave no passkey.').waitFor()

@@ -16,6 +16,7 @@ import {
   newToken,
   patch,
   person,
+  refused,
   type ScimWorld,
   scimWorld,
   urn,
@@ -27,16 +28,6 @@ beforeEach(async () => {
   world = await scimWorld()
 })
 
-const refused = async (response: Response, status: number, scimType?: string) => {
-  const body = await response.json<Json>()
-  expect(response.headers.get('content-type')).toBe('application/scim+json')
-  expect([response.status, body.schemas, body.status, body.scimType]).toEqual([
-    status,
-    ['urn:ietf:params:scim:api:messages:2.0:Error'],
-    String(status),
-    scimType,
-  ])
-}
 const members = () => membersOf(world, world.owner, world.organization.id)
 
 describe('people', () => {

@@ -1,4 +1,5 @@
 import { scim } from 'leanto/auth/scim'
+import { expect } from 'vitest'
 import { clock } from '../kit/world.ts'
 import {
   call,
@@ -74,3 +75,15 @@ export const newPerson = async (
 
 export const patch = (world: ScimWorld, path: string, ...Operations: object[]): Promise<Response> =>
   world.scim('PATCH', path, { schemas: [patchOp], Operations })
+
+/** That SCIM refuses something, in its own words (RFC 7644, 3.12). */
+export const refused = async (response: Response, status: number, scimType?: string) => {
+  const body = await response.json<Json>()
+  expect(response.headers.get('content-type')).toBe('application/scim+json')
+  expect([response.status, body.schemas, body.status, body.scimType]).toEqual([
+    status,
+    ['urn:ietf:params:scim:api:messages:2.0:Error'],
+    String(status),
+    scimType,
+  ])
+}

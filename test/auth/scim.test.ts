@@ -3,26 +3,14 @@ import { auth } from 'leanto/auth'
 import { scim } from 'leanto/auth/scim'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { clock, makeBase, site } from '../kit/world.ts'
-import { call, expectRefused, membersOf, ok, refreshed } from './organizations-world.ts'
-import { newPerson, patch, type ScimWorld, scimWorld, urn } from './scim-world.ts'
+import { call, expectRefused, ok, refreshed } from './organizations-world.ts'
+import { newPerson, patch, refused, type ScimWorld, scimWorld, urn } from './scim-world.ts'
 import { claimsOf, count, expectStatus, type Json, rows, signUp } from './world.ts'
 
 let world: ScimWorld
 beforeEach(async () => {
   world = await scimWorld()
 })
-
-const refused = async (response: Response, status: number, scimType?: string) => {
-  const body = await response.json<Json>()
-  expect(response.headers.get('content-type')).toBe('application/scim+json')
-  expect([response.status, body.schemas, body.status, body.scimType]).toEqual([
-    status,
-    ['urn:ietf:params:scim:api:messages:2.0:Error'],
-    String(status),
-    scimType,
-  ])
-}
-const _members = () => membersOf(world, world.owner, world.organization.id)
 
 describe('tokens of a directory', () => {
   it('are the owners’ alone, shown once and stored hashed', async () => {

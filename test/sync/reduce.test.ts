@@ -213,7 +213,7 @@ describe('a reduce', () => {
     await write(documents, { d000777: { k: [[1, 277]], v: 0 } })
     const after = await asked()
     expect(after.rows[0].value).toBe(49_995_000 - 777)
-    expect(after.cost).toEqual([7, 567, 7])
+    expect(after.cost).toEqual([7, 566, 7])
     expect((await asked()).cost).toEqual([1, 109, 0])
     expect(await blocks()).toBe(99)
   }, 60_000)

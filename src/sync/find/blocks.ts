@@ -3,7 +3,7 @@ import { Fault } from '../../core/fault.ts'
 import type { Scope } from '../../core/scope.ts'
 import { rowsOf } from '../database.ts'
 import { type Reduce, reduced } from './reduce.ts'
-import { type Run, runUnlessStale, type ViewState, viewId } from './view-state.ts'
+import { chunks, type Run, runUnlessStale, type ViewState, viewId } from './view-state.ts'
 
 /*
  * What a view's rows come to is kept by blocks of neighbours, as the nodes of CouchDB's tree keep it: a question over a
@@ -80,18 +80,22 @@ export async function mend(scope: Scope, state: ViewState, reduce: Reduce): Prom
   )
   const { blocks, empty } = blocksOf(rows, reduce)
   await runUnlessStale(scope, state, [
-    run(
-      `DELETE FROM leanto_sync_reduced WHERE view = ?1 AND sort <> '' AND (sort, id, n) IN (
-         SELECT p.value ->> 0, p.value ->> 1, p.value ->> 2 FROM json_each(?2) p)`,
-      JSON.stringify(empty),
+    ...chunks(empty).map((some) =>
+      run(
+        `DELETE FROM leanto_sync_reduced WHERE view = ?1 AND sort <> '' AND (sort, id, n) IN (
+           SELECT p.value ->> 0, p.value ->> 1, p.value ->> 2 FROM json_each(?2) p)`,
+        JSON.stringify(some),
+      ),
     ),
-    run(
-      `INSERT INTO leanto_sync_reduced (view, sort, id, n, last_sort, last_id, last_n, same, key, value)
-       SELECT ?1, p.value ->> 0, p.value ->> 1, p.value ->> 2, p.value ->> 3, p.value ->> 4, p.value ->> 5,
-         p.value ->> 6, p.value ->> 7, p.value ->> 8 FROM json_each(?2) p WHERE true
-       ON CONFLICT (view, sort, id, n) DO UPDATE SET last_sort = excluded.last_sort, last_id = excluded.last_id,
-         last_n = excluded.last_n, same = excluded.same, key = excluded.key, value = excluded.value`,
-      JSON.stringify(blocks),
+    ...chunks(blocks).map((some) =>
+      run(
+        `INSERT INTO leanto_sync_reduced (view, sort, id, n, last_sort, last_id, last_n, same, key, value)
+         SELECT ?1, p.value ->> 0, p.value ->> 1, p.value ->> 2, p.value ->> 3, p.value ->> 4, p.value ->> 5,
+           p.value ->> 6, p.value ->> 7, p.value ->> 8 FROM json_each(?2) p WHERE true
+         ON CONFLICT (view, sort, id, n) DO UPDATE SET last_sort = excluded.last_sort, last_id = excluded.last_id,
+           last_n = excluded.last_n, same = excluded.same, key = excluded.key, value = excluded.value`,
+        JSON.stringify(some),
+      ),
     ),
   ])
 }

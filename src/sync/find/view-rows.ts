@@ -18,7 +18,7 @@ import { documentText, type Show } from '../version.ts'
 import { mend, outdate, staleSql } from './blocks.ts'
 import type { Reduce } from './reduce.ts'
 import { byTerm } from './term-order.ts'
-import { type Run, runUnlessStale, type ViewState } from './view-state.ts'
+import { chunks, type Run, runUnlessStale, type ViewState } from './view-state.ts'
 
 /** What a view or an index has of a document. */
 export interface Emitted {
@@ -49,8 +49,6 @@ export interface Viewed {
 
 const documentsAtOnce = 500
 const rounds = 2000
-/** Of a parameter, in bytes. */
-const largest = 1_000_000
 
 export interface Question {
   source: RowSource
@@ -184,19 +182,4 @@ function linesOf(row: FullRow, source: RowSource, show: Show): Line[] {
         JSON.stringify(value ?? null),
       ],
     )
-}
-
-function chunks(lines: readonly Line[]): Line[][] {
-  const all: Line[][] = []
-  let size = 0
-  for (const line of lines) {
-    const bytes = line.reduce<number>((sum, part) => sum + String(part).length * 2 + 8, 0)
-    if (all.length === 0 || size + bytes > largest) {
-      all.push([])
-      size = 0
-    }
-    all.at(-1)?.push(line)
-    size += bytes
-  }
-  return all
 }

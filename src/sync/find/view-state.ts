@@ -41,3 +41,22 @@ export async function runUnlessStale(
     if (!String(cause).includes('malformed JSON')) throw syncFaults.service_unavailable({ cause })
   }
 }
+
+/** Of a parameter, in bytes: D1's end at 2 MB. */
+const largest = 1_000_000
+
+/** Lines in as many parameters as they need. */
+export function chunks<Line extends readonly unknown[]>(lines: readonly Line[]): Line[][] {
+  const all: Line[][] = []
+  let size = 0
+  for (const line of lines) {
+    const bytes = line.reduce<number>((sum, part) => sum + String(part).length * 2 + 8, 0)
+    if (all.length === 0 || size + bytes > largest) {
+      all.push([])
+      size = 0
+    }
+    all.at(-1)?.push(line)
+    size += bytes
+  }
+  return all
+}

@@ -24,6 +24,10 @@ export function checkService<Env>(options: ServiceOptions<Env>) {
         `\`allow\` has a path that is none: ${JSON.stringify(path)}; write it as /v1/things/:id`,
       )
     if (method === 'GET' && body) wrong(`\`allow\` gives GET ${path} a body`)
+    if (body && !('~standard' in body) && typeof body.open !== 'function')
+      wrong(
+        "`allow` has a body that is neither a Standard Schema nor streamed(…) of 'leanto/services/streamed'",
+      )
     if (auth && 'query' in auth && query.includes(auth.query))
       wrong(`\`allow\` lets ${path} have the query parameter of the key, \`${auth.query}\``)
   }
@@ -69,4 +73,6 @@ export function checkBudget(budget: Budget | undefined, price: unknown) {
   if (!(budget.money > 0)) wrong('`budget.money` must be more than 0')
   if (!['day', 'month'].includes(budget.per ?? 'month'))
     wrong("`budget.per` must be 'day' or 'month'")
+  if (budget.alerts && typeof budget.alerts.tell !== 'function')
+    wrong("`budget.alerts` must be alerts(…) of 'leanto/services/alerts'")
 }

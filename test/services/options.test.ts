@@ -86,6 +86,11 @@ describe('a service is refused', () => {
     ['with a query in its path', allow({ path: '/v1?x=1' }), '"/v1?x=1"'],
     ['with a GET that has a body', allow({ body: streamed('text/plain') }), 'a body'],
     [
+      'with a body that is only described',
+      allow({ method: 'POST', body: { types: ['text/plain'] } }),
+      'streamed(…)',
+    ],
+    [
       'with the key’s parameter open',
       { ...allow({ query: ['key'] }), auth: { query: 'key', value: () => key } },
       '`key`',
@@ -100,6 +105,11 @@ describe('a service is refused', () => {
     ['with money that nothing costs', { quota: { app: { money: { day: 1 } } } }, 'price'],
     ['with a budget that nothing costs', { budget: { money: 1 } }, 'price'],
     ['with a budget of nothing', { budget: { money: 0 }, price: { request: 1 } }, 'more than 0'],
+    [
+      'with alerts that are a bare function',
+      { budget: { money: 1, alerts: () => {} } as never, price: { request: 1 } },
+      'alerts(…)',
+    ],
     ['with an amount that is none', { quota: { user: { requests: { day: -1 } } } }, 'day: -1'],
     ['with a period that is none', { quota: { user: { requests: { week: 1 } } } as never }, 'week'],
     ['with a cache that is only described', { cache: { seconds: 60 } as never }, '`cache`'],

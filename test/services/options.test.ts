@@ -179,6 +179,18 @@ describe('the host’s own calls', () => {
   })
 
   it.each([
+    [[]],
+    [['audio/*']],
+    [['*/*']],
+    [['Audio/MPEG']],
+    [['audio']],
+    [['audio/mpeg; codecs=mp3']],
+    [['audio/mpeg', '']],
+  ])('cannot be streamed as %j', (types) => {
+    expect(() => streamed(...(types as [string]))).toThrow('streamed: name the content types')
+  })
+
+  it.each([
     [{ seconds: 60 }, '`per`'],
     [{ seconds: 5, per: 'shared' }, '60'],
     [{ per: 'user' }, '`seconds`'],

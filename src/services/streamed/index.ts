@@ -5,11 +5,11 @@ import type { Streamed } from '../definition.ts'
  * A body that is bytes, streamed through as they come:
  * `allow: [{ method: 'POST', path: '/v1/audio', body: streamed('audio/mpeg', 'audio/wav') }]`.
  *
- * @param types The content types that it may have.
- * @throws {TypeError} without any.
+ * @param types The content types that it may have, in lower case, each in full.
+ * @throws {TypeError} without any, or if one is none.
  */
 export function streamed(...types: [string, ...string[]]): Streamed {
-  if (types.length === 0 || types.some((type) => !/^[\w.+-]+\/[\w.+*-]+$/.test(type)))
+  if (types.length === 0 || types.some((type) => !/^[a-z\d_.+-]+\/[a-z\d_.+-]+$/.test(type)))
     throw new TypeError("streamed: name the content types that pass, such as 'audio/mpeg'")
   return Object.freeze<Streamed>({
     open(request, limit) {

@@ -135,11 +135,11 @@ function check<Env>({
   }
   if (typeof identity?.principal !== 'function')
     wrong('`identity` must have principal(scope, request): pass auth(…) or jwks(…)')
-  const taken = ['usage', ...parts.map(({ name }) => name)]
+  const taken = parts.map(({ name }) => name)
   for (const [name, { fallback, allow }] of Object.entries(declared)) {
     if (!/^[a-z][a-z0-9-]{0,39}$/.test(name) || taken.includes(name))
       wrong(
-        `\`services.${name}\` cannot be called so: lower-case letters, digits and -, not ${taken}`,
+        `\`services.${name}\` cannot be called so: lower-case letters, digits and -${taken.length > 0 ? `, not ${taken}` : ''}`,
       )
     if (!Array.isArray(allow)) wrong(`\`services.${name}\` must be made by service(…)`)
     if (typeof fallback === 'object' && !Object.hasOwn(declared, fallback.service))

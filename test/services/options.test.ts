@@ -2,6 +2,7 @@ import { env } from 'cloudflare:workers'
 import { service, services } from 'leanto/services'
 import { cached } from 'leanto/services/cache'
 import { streamed } from 'leanto/services/streamed'
+import { usage } from 'leanto/services/usage'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { freshDatabase, makeBase } from '../kit/world.ts'
 import { client, deepl, gateway, hello, key, people, Upstream } from './world.ts'
@@ -136,9 +137,20 @@ describe('a service is refused', () => {
 
 describe('the module is refused', () => {
   const base = makeBase()
-  it.each(['usage', 'Deepl', '1', 'a/b', '__proto__x', ''])('with a service called %j', (name) => {
+  it.each(['Deepl', '1', 'a/b', '__proto__x', ''])('with a service called %j', (name) => {
     expect(() => services(base, { identity: people, services: { [name]: service(good) } })).toThrow(
       `services.${name}`,
+    )
+  })
+
+  it('with a service called as a part is, and only then', () => {
+    const declared = { usage: service(good) }
+    expect(() =>
+      services(base, { identity: people, parts: [usage()], services: declared }),
+    ).toThrow('`services.usage` cannot be called so: lower-case letters, digits and -, not usage')
+    expect(() => services(base, { identity: people, services: declared })).not.toThrow()
+    expect(() => services(base, { identity: people, services: { A: service(good) } })).toThrow(
+      /lower-case letters, digits and -$/,
     )
   })
 

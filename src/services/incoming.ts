@@ -54,7 +54,7 @@ export interface Made {
  * A call that the app makes itself, by the same rules.
  *
  * @throws {Fault} `bad_request` (400), `too_large` (413).
- * @throws {TypeError} if the service has no such call.
+ * @throws {TypeError} if the service has no such call, or it has a streamed body.
  */
 export function incomingFrom<Env>(
   name: string,
@@ -64,6 +64,8 @@ export function incomingFrom<Env>(
   const allowed = service.allow.find((one) => one.method === method && fits(one.path, path))
   if (!allowed) throw new TypeError(`services: \`${name}\` does not allow ${method} ${path}`)
   const json = isSchema(allowed.body)
+  if (!json && allowed.body)
+    throw new TypeError(`services: ${method} ${path} of \`${name}\` cannot be called from code`)
   if (!json && body !== undefined)
     throw new TypeError(`services: ${method} ${path} of \`${name}\` takes no JSON`)
   const url = new URL('https://app.invalid')

@@ -52,7 +52,7 @@ export interface Services extends Module {
    *
    * @param input.who Whose quota is used. @default the app's alone
    * @throws {Fault} as the routes answer them.
-   * @throws {TypeError} if there is no such service, or it allows no such call.
+   * @throws {TypeError} if there is no such service, or it allows no such call, or that has a streamed body.
    */
   call(scope: Scope, input: Made & { service: string; who?: Principal }): Promise<Response>
 }

@@ -187,6 +187,9 @@ describe('the host’s own calls', () => {
     await expect(
       module.call(scope, { ...made, method: 'GET', path: '/v2/glossaries/..', body: undefined }),
     ).rejects.toThrow('not allow')
+    const streaming = module.call(scope, { ...made, path: '/v2/document', body: undefined })
+    await expect(streaming).rejects.toThrow(TypeError)
+    await expect(streaming).rejects.toThrow('/v2/document of `deepl` cannot be called from code')
     expect(up.seen).toHaveLength(3)
   })
 

@@ -37,7 +37,8 @@ export type { QueueBinding } from './wake.ts'
 /** What a host may leave out: `webhooks` of `leanto/jobs/webhooks`. */
 export interface Part {
   readonly handlers: Handlers
-  readonly migrations: readonly Migration[]
+  /** @default [] */
+  readonly migrations?: readonly Migration[]
   /** Upkeep, at every cron trigger: statements of one trip with the first claim. */
   readonly upkeep?: (scope: Scope) => Statement[]
 }
@@ -162,7 +163,7 @@ export function jobs<Env, const H extends Handlers>(
     table,
     migrations: Object.freeze([
       ...jobsMigrations,
-      ...parts.flatMap(({ migrations }) => migrations),
+      ...parts.flatMap(({ migrations = [] }) => migrations),
     ]),
     faults: jobsFaults,
     statements,

@@ -1,5 +1,4 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Migration } from '../../core/migrate.ts'
 import type { Enqueue, JobFailed } from '../../core/ports.ts'
 import type { Scope } from '../../core/scope.ts'
 import { deliverHeld } from '../deliver.ts'
@@ -21,7 +20,6 @@ interface Attempt {
 /** What `byJobs` makes: a part of `email(…)` and of `jobs(…)`. */
 export interface ByJobs extends Part {
   readonly handlers: Readonly<Record<typeof name, Handler>>
-  readonly migrations: readonly Migration[]
 }
 
 /** As `job(…)` of `leanto/jobs` makes one. */
@@ -66,7 +64,6 @@ export function byJobs({ jobs }: ByJobsOptions): ByJobs {
         },
       }
     },
-    migrations: Object.freeze([]),
     handlers: {
       [name]: {
         payload,

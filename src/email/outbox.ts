@@ -11,7 +11,7 @@ import { fromStored, longestPiece, pieces, toStored } from './stored.ts'
 
 /** Milliseconds. Longer than any transport may take. */
 const lease = 5 * 60_000
-const mostAttempts = 10
+export const mostAttempts = 10
 const sentDays = 7
 const failedDays = 30
 const day = 86_400_000
@@ -184,14 +184,12 @@ export function finished(scope: Scope, held: Held, outcome: Outcome): Statement[
   ]
 }
 
-/** 1, 2, 4 … minutes, at most 4 hours, each a fifth more or less so that those who failed together part. */
-function waitOf({ attempts }: Held, retryAfter = 0): number {
-  const minutes = Math.min(2 ** (attempts - 1), 240)
-  return Math.max(
-    minutes * 60_000 * (0.8 + Math.random() * 0.4),
-    Math.min(retryAfter, 86_400) * 1000,
-  )
-}
+/** Seconds after an attempt that failed, of which the first is 1: 1, 2, 4 … minutes, at most 4 hours. */
+export const backoff = (attempt: number): number => Math.min(60 * 2 ** (attempt - 1), 14_400)
+
+/** Milliseconds: the backoff, each a fifth more or less so that those who failed together part. */
+const waitOf = ({ attempts }: Held, retryAfter = 0): number =>
+  1000 * Math.max(backoff(attempts) * (0.8 + Math.random() * 0.4), Math.min(retryAfter, 86_400))
 
 export interface Status {
   id: string

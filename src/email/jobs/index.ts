@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Enqueue, JobFailed } from '../../core/ports.ts'
 import type { Scope } from '../../core/scope.ts'
 import { deliverHeld } from '../deliver.ts'
-import { type Outcome, take } from '../outbox.ts'
+import { backoff, mostAttempts, type Outcome, take } from '../outbox.ts'
 import type { Part } from '../part.ts'
 import type { Sending } from '../send.ts'
 
@@ -71,8 +71,8 @@ export function byJobs({ jobs }: ByJobsOptions): ByJobs {
           if (!mounted) throw new TypeError('byJobs: it is not among `parts` of email(…)')
           return run(mounted, scope, { id, job })
         },
-        attempts: 10,
-        wait: waitOf,
+        attempts: mostAttempts,
+        wait: backoff,
         concurrency: null,
         // Longer than any transport may take.
         timeout: 180,
@@ -110,12 +110,9 @@ function failure(
   { error, final, retryAfter = 0 }: Outcome & { state: 'failed' },
   { attempt }: Attempt,
 ): Error {
-  const wait = final ? null : Math.max(waitOf(attempt), Math.min(retryAfter, 86_400))
+  const wait = final ? null : Math.max(backoff(attempt), Math.min(retryAfter, 86_400))
   return Object.assign(new Error(error), { name: 'JobFailure', wait } satisfies Partial<JobFailed>)
 }
-
-/** Seconds: 1, 2, 4 … minutes, at most 4 hours. */
-const waitOf = (attempt: number): number => Math.min(60 * 2 ** (attempt - 1), 14_400)
 
 const payload: StandardSchemaV1<{ id: string }> = {
   '~standard': {

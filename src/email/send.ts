@@ -25,8 +25,8 @@ export interface SendOptions {
 export interface Rails {
   /** Milliseconds until cron takes a mail all the same. */
   readonly patience: number
-  /** Adds what delivers a mail to the batch that stores it. @returns What makes it soon, and whether it need not again. */
-  enqueue(scope: Scope, id: string, batch: Statement[]): Promise<() => Promise<boolean>>
+  /** Adds what delivers a mail to the batch that stores it. @returns What makes it soon, once that was run. */
+  enqueue(scope: Scope, id: string, batch: Statement[]): Promise<() => void>
 }
 
 export interface Sending<Env> extends Delivery<Env> {
@@ -38,6 +38,8 @@ export interface Sending<Env> extends Delivery<Env> {
 
 /** Milliseconds between looks for a mail whose batch the caller has yet to run. */
 const looks = [100, 900]
+/** Of who cannot tell whether it was in time: one, when the last of those is. */
+const oneLook = [1000]
 
 /** @returns The mail's id; of one with a used key, the id of the first. */
 export async function send<Env>(
@@ -68,11 +70,11 @@ export async function send<Env>(
     if (budgets.length > 0) checkSpent(scope, budgets, await spendEach(scope, budgets, key).all())
     const how = { key, held: false, wait: rails?.patience }
     const batch = (await enqueued(scope, mail, how)).statements
-    const soon =
-      (await rails?.enqueue(scope, mail.id, batch)) ?? (() => deliverOne(sending, scope, mail.id))
+    const wake = await rails?.enqueue(scope, mail.id, batch)
+    const soon = async () => (wake ? wake() : deliverOne(sending, scope, mail.id))
     if (within) {
       within.push(...batch)
-      scope.waitUntil(afterwards(soon))
+      scope.waitUntil(afterwards(soon, wake ? oneLook : looks))
     } else {
       const results = await scope.db.batch([...batch, ...first])
       if (!results[0]?.results.length) return String(results.at(-1)?.results[0]?.id)
@@ -99,9 +101,9 @@ export async function send<Env>(
   return mail.id
 }
 
-/** Nobody says when the caller's batch is run. */
-async function afterwards(soon: () => Promise<boolean>): Promise<void> {
-  for (const wait of looks) {
+/** Nobody says when the caller's batch is run. @param soon Answers whether it was. */
+async function afterwards(soon: () => Promise<unknown>, waits: readonly number[]): Promise<void> {
+  for (const wait of waits) {
     await new Promise((resolve) => setTimeout(resolve, wait))
     if (await soon()) return
   }

@@ -32,6 +32,17 @@ function make(more: Partial<JobsOptions<Env, Record<never, never>>> = {}, option
 }
 const { mailer, work } = make()
 
+/** With a queue that keeps its messages, and whether the job of each was there. */
+function withQueue() {
+  const messages: unknown[] = []
+  const send = async (body: unknown) => {
+    const { id } = body as { id: string }
+    const there = (await jobRows()).some((row) => row.id === id)
+    messages.push({ ...(body as object), there })
+  }
+  return { ...make({ queue: () => ({ send }) }), messages }
+}
+
 beforeEach(async () => {
   await fresh()
   await freshDatabase([mailer, work], ['CREATE TABLE notes (title TEXT)'])
@@ -79,13 +90,23 @@ describe('a mail by jobs', () => {
   })
 
   it('wakes the queue, once the batch was run', async () => {
-    const messages: unknown[] = []
-    const queued = make({
-      queue: () => ({ send: async (body: unknown) => messages.push(body) }),
-    })
+    const queued = withQueue()
     await inScope((scope) => queued.mailer.send(scope, mail))
     const [job] = await jobRows()
-    expect(messages).toEqual([{ leanto: 'jobs', id: job?.id }])
+    expect(queued.messages).toEqual([{ leanto: 'jobs', id: job?.id, there: true }])
+  })
+
+  it('wakes the queue by one message, once the caller’s batch was run', async () => {
+    const queued = withQueue()
+    await inScope(async (scope) => {
+      const batch = [insertion(scope, 'x')]
+      await queued.mailer.send(scope, mail, { within: batch })
+      // Later than a first look would be.
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      await scope.db.batch(batch)
+    })
+    const [job] = await jobRows()
+    expect(queued.messages).toEqual([{ leanto: 'jobs', id: job?.id, there: true }])
   })
 
   it('is there if and only if the caller’s batch is', async () => {

@@ -57,10 +57,7 @@ export function byJobs({ jobs }: ByJobsOptions): ByJobs {
         async enqueue(scope, id, within) {
           const work = jobs()
           const job = await work.enqueue(scope, name, { id }, { within })
-          return async () => {
-            work.wake?.(scope, [job.id])
-            return false
-          }
+          return () => work.wake?.(scope, [job.id])
         },
       }
     },

@@ -253,7 +253,7 @@ describe('what it costs by jobs', () => {
       return { trips, statements, rowsWritten }
     })
 
-  it('one trip to be stored, none within the caller’s batch', async () => {
+  it('one trip to be stored, none within the caller’s batch, one more for a limit', async () => {
     expect(await measured((scope) => mailer.post(scope, mail))).toEqual({
       trips: 1,
       statements: 2,
@@ -262,6 +262,8 @@ describe('what it costs by jobs', () => {
     expect(await measured((scope) => mailer.post(scope, mail, { within: [] }))).toMatchObject({
       trips: 0,
     })
+    const limited = make({}, { limits: { recipient: { max: 1, seconds: 60 } } })
+    expect(await measured((scope) => limited.mailer.post(scope, mail))).toMatchObject({ trips: 2 })
   })
 
   it('three trips a mail, besides the two of up to 20 jobs', async () => {
